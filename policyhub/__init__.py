@@ -1,0 +1,1 @@
+"""The composition of PolicyHub: settings, urls, servers, jobs, one-command start."""
