@@ -20,19 +20,14 @@ left, so the count is never too low, and never holds anything older than the
 window plus two widths.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-if TYPE_CHECKING:
-    from policies.rules import Window
+from policies.rules import CALENDAR_UNITS, Window
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-UNITS = ("hour", "day", "week", "month", "quarter", "year")
 
 BUCKETS = 60
 SLOTS = BUCKETS + 1
@@ -101,7 +96,7 @@ def calendar_bounds(
     latest = _latest.get(key)
     if latest is not None and latest.start <= moment < latest.end:
         return latest.bounds
-    if unit not in UNITS:
+    if unit not in CALENDAR_UNITS:
         raise ValueError(f"unknown calendar unit: {unit}")
     if week_start not in range(1, 8):
         raise ValueError(f"unknown first day of the week: {week_start}")
