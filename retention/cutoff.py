@@ -8,15 +8,12 @@ strictly before the cut-off of the *shortest* such rule, and no legal hold cover
 it. In doubt a row stays.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from policies.rules import Scope
+from policies.matching import Caller, matches
+from policies.rules import Scope
 
 # How long an account's decisions are kept, by plan: the default and the maximum.
 DECISION_DAYS = {"standard": 30, "plus": 180, "enterprise": 2555}
@@ -104,18 +101,38 @@ def held(holds: Iterable[Hold], row: Row, now: datetime) -> Hold | None:
     return None
 
 
+def age_limit(
+    rules: Iterable[Rule], row: Row, target: str, plan: str | None = None
+) -> int | None:
+    """How many days a row lives; None = nothing says it should ever go.
+
+    With a plan, usage events that no rule covers live EVENT_DAYS_DEFAULT days, and
+    decisions never live longer than the plan's DECISION_DAYS. Raises KeyError for a
+    plan that does not exist.
+    """
+    rule = shortest(rules, row, target)
+    days = None if rule is None else rule.max_age_days
+    if plan is None:
+        return days
+    longest = DECISION_DAYS[plan]
+    if target == "decisions":
+        return longest if days is None else min(days, longest)
+    if target == "usage_events" and days is None:
+        return EVENT_DAYS_DEFAULT
+    return days
+
+
 def due(
     rules: Iterable[Rule],
     holds: Iterable[Hold],
     row: Row,
     target: str,
     now: datetime,
+    plan: str | None = None,
 ) -> bool:
-    """Whether a row must be deleted now: old enough, and not held."""
-    rule = shortest(rules, row, target)
-    if rule is None:
-        return False
-    if row.last_activity_at >= cutoff(now=now, max_age_days=rule.max_age_days):
+    """Whether a row must be deleted now: older than its `age_limit`, and not held."""
+    days = age_limit(rules, row, target, plan)
+    if days is None or row.last_activity_at >= cutoff(now=now, max_age_days=days):
         return False
     return held(holds, row, now) is None
 
@@ -139,25 +156,9 @@ def over_guard(*, due: int, total: int, percent: int = 20) -> bool:
 
 
 def _covers(scope: Scope, row: Row) -> bool:
-    """Whether a row has every value that the scope names."""
-    if scope.model is not None and not _model_fits(scope.model, row.model):
-        return False
-    return all(
-        wanted is None or wanted == found
-        for wanted, found in (
-            (scope.project, row.project),
-            (scope.bot, row.bot),
-            (scope.user, row.user),
-        )
-    )
-
-
-def _model_fits(wanted: str, found: str | None) -> bool:
-    if found is None:
-        return False
-    if wanted.endswith("*"):
-        return found.startswith(wanted[:-1])
-    return found == wanted
+    """Whether a rule is about a row, by the same rule that matches calls."""
+    seen = Caller(row.project, row.bot or "", row.user, row.model)
+    return matches(scope, seen)
 
 
 def _holds(hold: Hold, row: Row) -> bool:
