@@ -1,0 +1,176 @@
+"""Reads of accounts, people, projects, bots and keys.
+
+What is foreign looks exactly like what is absent: NotFound (CONTRACT G2).
+"""
+
+from datetime import datetime
+from typing import TypeVar
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import Model, QuerySet
+
+from accounts import ids
+from accounts import keys as key_texts
+from accounts.errors import InvalidKey, NotFound
+from accounts.models import (
+    Account,
+    ApiKey,
+    Bot,
+    ChangeRecord,
+    Member,
+    Person,
+    Project,
+)
+from accounts.services.keys import is_live
+
+Row = TypeVar("Row", bound=Model)
+
+
+def account_by_slug(slug: str) -> Account:
+    """Return the account with this slug. Raises NotFound."""
+    account = Account.objects.filter(slug=slug).first()
+    if account is None:
+        raise NotFound
+    return account
+
+
+def accounts_of(person: Person) -> QuerySet[Account]:
+    """Return the accounts a person is a member of, the oldest first."""
+    return Account.objects.filter(members__person=person).order_by("id")
+
+
+def member_of(*, account: Account, person: Person) -> Member | None:
+    """Return a person's membership of an account, if there is one."""
+    return Member.objects.filter(account=account, person=person).first()
+
+
+def members(account: Account) -> QuerySet[Member]:
+    """Return the members of an account."""
+    return account.members.select_related("person").order_by("id")
+
+
+def owner_emails(account: Account) -> list[str]:
+    """Return the addresses of the account's active owners."""
+    owners = account.members.filter(role=Member.Role.OWNER, person__is_active=True)
+    return list(owners.order_by("id").values_list("person__email", flat=True))
+
+
+def projects(
+    account: Account, *, project: Project | None = None, include_archived: bool = False
+) -> QuerySet[Project]:
+    """Return the projects; only the one if a caller is bound to it."""
+    found = Project.objects.filter(account=account)
+    if not include_archived:
+        found = found.filter(archived_at=None)
+    if project is not None:
+        found = found.filter(id=project.id)
+    return found.order_by("id")
+
+
+def project_of(
+    account: Account, public_id: str, *, project: Project | None = None
+) -> Project:
+    """Return one project. Raises NotFound."""
+    found = projects(account, project=project).filter(id=_uuid("prj", public_id))
+    return _only(found)
+
+
+def project_by_reference(
+    account: Account, ref: str, *, project: Project | None = None
+) -> Project:
+    """Return the project with this public or external id. Raises NotFound."""
+    visible = projects(account, project=project)
+    try:
+        return _only(visible.filter(id=ids.decode_id("prj", ref)))
+    except ids.InvalidId:
+        return _only(visible.filter(external_id=_storable(ref)))
+
+
+def bots(
+    account: Account, *, project: Project | None = None, include_archived: bool = False
+) -> QuerySet[Bot]:
+    """Return the bots; only a project's if a caller is bound to it."""
+    found = Bot.objects.filter(account=account).select_related("project")
+    if not include_archived:
+        found = found.filter(archived_at=None)
+    if project is not None:
+        found = found.filter(project=project)
+    return found.order_by("id")
+
+
+def bot_of(account: Account, public_id: str, *, project: Project | None = None) -> Bot:
+    """Return one bot. Raises NotFound."""
+    found = bots(account, project=project).filter(id=_uuid("bot", public_id))
+    return _only(found)
+
+
+def bot_by_reference(
+    account: Account, ref: str, *, project: Project | None = None
+) -> Bot:
+    """Return the bot with this public or external id. Raises NotFound."""
+    visible = bots(account, project=project)
+    try:
+        return _only(visible.filter(id=ids.decode_id("bot", ref)))
+    except ids.InvalidId:
+        return _only(visible.filter(external_id=_storable(ref)))
+
+
+def keys(account: Account, *, project: Project | None = None) -> QuerySet[ApiKey]:
+    """Return the keys, revoked ones too; only a project's if a caller is bound."""
+    found = ApiKey.objects.filter(account=account)
+    if project is not None:
+        found = found.filter(project=project)
+    return found.select_related("account", "project", "bot").order_by("id")
+
+
+def key_of(
+    account: Account, public_id: str, *, project: Project | None = None
+) -> ApiKey:
+    """Return one key. Raises NotFound."""
+    found = keys(account, project=project).filter(id=_uuid("key", public_id))
+    return _only(found)
+
+
+def authenticate_key(text: str, now: datetime) -> ApiKey:
+    """Return the key with this text, with account, project and bot read.
+
+    Raises InvalidKey when it is malformed, unknown, expired or revoked.
+    """
+    if not key_texts.well_formed(text):
+        raise InvalidKey
+    digest = key_texts.digest(text, settings.POLICYHUB_KEY_PEPPER)
+    found = ApiKey.objects.select_related("account", "project", "bot")
+    key = found.filter(digest=digest).first()
+    if key is None or not is_live(key, now):
+        raise InvalidKey
+    return key
+
+
+def changes(account: Account, target: str | None = None) -> QuerySet[ChangeRecord]:
+    """Return the change history, newest first; of one thing if it is named."""
+    found = ChangeRecord.objects.filter(account=account)
+    if target is not None:
+        found = found.filter(target=target)
+    return found.order_by("-id")
+
+
+def _uuid(prefix: str, public_id: str) -> UUID:
+    try:
+        return ids.decode_id(prefix, public_id)
+    except ids.InvalidId:
+        raise NotFound from None
+
+
+def _storable(text: str) -> str:
+    # PostgreSQL has no NUL in text, so nothing is called so.
+    if "\x00" in text:
+        raise NotFound
+    return text
+
+
+def _only(found: QuerySet[Row]) -> Row:
+    row = found.first()
+    if row is None:
+        raise NotFound
+    return row
