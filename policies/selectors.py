@@ -1,0 +1,191 @@
+"""Reads of policies, revisions and blocks; always within one account.
+
+What is foreign looks exactly like what is absent: NotFound (CONTRACT G2).
+"""
+
+from datetime import datetime
+
+from django.db.models import Q, QuerySet
+
+from accounts import ids
+from accounts.errors import NotFound
+from accounts.models import Account, Bot, Project
+from policies import rules
+from policies.decision import covers_bot_wholly
+from policies.matching import effective_user, overlaps
+from policies.models import Block, Policy, PolicyRevision
+from policies.rules import Scope, UsageRule
+
+
+def policies(
+    account: Account,
+    *,
+    type: str | None = None,  # noqa: A002
+    project: Project | None = None,
+    include_archived: bool = False,
+) -> QuerySet[Policy]:
+    """Return the policies; for a caller bound to a project, those it may see.
+
+    These are the project's own and the shared ones that are not about another
+    project or a bot of one (CONTRACT G7).
+    """
+    found = Policy.objects.filter(account=account).select_related(
+        "account", "project", "scope_project", "scope_bot"
+    )
+    if not include_archived:
+        found = found.filter(archived_at=None)
+    if type is not None:
+        found = found.filter(type=type)
+    if project is not None:
+        found = found.filter(_visible_to(project))
+    return found.order_by("id")
+
+
+def policy_of(
+    account: Account,
+    public_id: str,
+    project: Project | None = None,
+    *,
+    include_archived: bool = False,
+) -> Policy:
+    """Return one policy. Raises NotFound."""
+    try:
+        key = ids.decode_id("pol", public_id)
+    except ids.InvalidId:
+        raise NotFound from None
+    found = policies(account, project=project, include_archived=include_archived)
+    policy = found.filter(id=key).first()
+    if policy is None:
+        raise NotFound
+    return policy
+
+
+def applying_to(
+    account: Account,
+    *,
+    bot: Bot,
+    user: str | None = None,
+    model: str | None = None,
+) -> QuerySet[Policy]:
+    """Return the live policies that can govern a call of a bot.
+
+    Without `user` or `model`, policies about any user or model are among them.
+    """
+    found = policies(account).filter(
+        Q(scope_bot=None) | Q(scope_bot=bot),
+        Q(scope_project=None) | Q(scope_project_id=bot.project_id),
+    )
+    if user is not None:
+        effective = effective_user(user, bot.owner)
+        found = found.filter(Q(scope_user=None) | Q(scope_user=effective))
+    if model is not None:
+        patterns = found.exclude(scope_model=None).values_list("scope_model", flat=True)
+        call = Scope(model=model)
+        fitting = [each for each in set(patterns) if overlaps(Scope(model=each), call)]
+        found = found.filter(Q(scope_model=None) | Q(scope_model__in=fitting))
+    return found
+
+
+def revisions(account: Account, policy: Policy) -> QuerySet[PolicyRevision]:
+    """Return a policy's revisions, newest first."""
+    found = PolicyRevision.objects.filter(account=account, policy=policy)
+    return found.order_by("-number")
+
+
+def blocks(
+    account: Account, policy: Policy | None = None, live_at: datetime | None = None
+) -> QuerySet[Block]:
+    """Return blocks, newest first; a policy's, and those live at a moment, if asked."""
+    found = Block.objects.filter(account=account)
+    if policy is not None:
+        found = found.filter(policy=policy)
+    if live_at is not None:
+        found = found.filter(_live(live_at))
+    return found.select_related("account", "policy", "bot").order_by("-id")
+
+
+def block_of(account: Account, policy: Policy, public_id: str) -> Block:
+    """Return one block of a policy. Raises NotFound."""
+    try:
+        key = ids.decode_id("blk", public_id)
+    except ids.InvalidId:
+        raise NotFound from None
+    block = blocks(account, policy).filter(id=key).first()
+    if block is None:
+        raise NotFound
+    return block
+
+
+def blocks_of_bot(account: Account, bot: Bot, now: datetime) -> list[Block]:
+    """Return the live blocks that refuse some or all of a bot's calls."""
+    by_policy = Q(kind=Block.Kind.POLICY) & (
+        Q(policy__scope_bot=None) | Q(policy__scope_bot=bot)
+    )
+    if bot.project_id is None:
+        by_policy &= Q(policy__scope_project=None)
+    else:
+        by_policy &= Q(policy__scope_project=None) | Q(
+            policy__scope_project_id=bot.project_id
+        )
+    found = blocks(account, live_at=now).filter(Q(bot=bot, policy=None) | by_policy)
+    revokes = blocks(account, live_at=now).filter(bot=bot, kind=Block.Kind.REVOKE)
+    concerning = [block for block in found if _subject_fits(block, bot)]
+    return [*concerning, *revokes]
+
+
+def bot_pause(account: Account, bot: Bot, now: datetime) -> Block | None:
+    """Return the enforced block that covers all calls of a bot (CONTRACT C3).
+
+    Of several, the one that ends last; None if none does.
+    """
+    whole = [
+        block
+        for block in blocks_of_bot(account, bot, now)
+        if block.enforced and _covers_wholly(block)
+    ]
+    endless = [block for block in whole if block.ends_at is None]
+    if endless:
+        return endless[0]
+    return max(whole, key=lambda block: block.ends_at or now, default=None)
+
+
+def rule_of(policy: Policy) -> UsageRule:
+    """Return a usage policy as the value that is decided on."""
+    return rules.usage_rule(
+        policy_id=policy.public_id,
+        revision=policy.revision,
+        document=policy.document,
+        counting_since={
+            key: datetime.fromisoformat(moment)
+            for key, moment in policy.counting_since.items()
+        },
+    )
+
+
+def _visible_to(project: Project) -> Q:
+    shared = (
+        Q(project=None)
+        & (Q(scope_project=None) | Q(scope_project=project))
+        & (Q(scope_bot=None) | Q(scope_bot__project=project))
+    )
+    return Q(project=project) | shared
+
+
+def _live(moment: datetime) -> Q:
+    unended = Q(ends_at=None) | Q(ends_at__gt=moment)
+    unlifted = Q(lifted_at=None) | Q(lifted_at__gt=moment)
+    return unended & unlifted & Q(starts_at__lte=moment)
+
+
+def _subject_fits(block: Block, bot: Bot) -> bool:
+    """Say whether a block's subject can be that of a call of this bot."""
+    project = None if bot.project is None else bot.project.public_id
+    own = {"bot": bot.public_id, "project": project}
+    return all(own[field] == value for field, value in block.subject if field in own)
+
+
+def _covers_wholly(block: Block) -> bool:
+    if block.policy is None or block.kind == Block.Kind.REVOKE:
+        return True
+    scope = Scope(**block.policy.document["scope"])
+    return covers_bot_wholly(scope, [field for field, _ in block.subject])
