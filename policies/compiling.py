@@ -81,7 +81,7 @@ def _limit(
     )
 
 
-def _amount(metric: str, value: Any) -> int:  # noqa: ANN401
+def _amount(metric: str, value: Any) -> int:
     return cost_to_micros(value) if metric == "cost" else int(value)
 
 

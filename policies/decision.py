@@ -5,19 +5,30 @@ The rules B1, B6, C1, C3, C6, C7 and C8 of the contract are kept here and nowher
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
+from policies.decision_types import (
+    BlockView,
+    Call,
+    Decision,
+    PolicyReading,
+    Reading,
+)
 from policies.estimates import (
     HELD_METRICS,
     amount_of,
     holds_required,
     with_default_hold,
 )
-from policies.matching import Caller, Subject, in_rollout
-from policies.phrases import quantity_text, span_until, used_text
-from policies.rules import Limit, UsageRule, Window
+from policies.matching import Caller, in_rollout
+from policies.messages import (
+    PLAIN_MESSAGES,
+    block_message,
+    message_without_figures,
+    reading_message,
+)
+from policies.rules import UsageRule
 from policies.thresholds import (
     block_end,
     covers_bot_wholly,
@@ -65,101 +76,6 @@ SEVERITY: Final[Mapping[str, int]] = {
     "ok": 0,
 }
 _SECOND: Final = timedelta(seconds=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """Where one limit of one policy stands for one subject.
-
-    `used` and `held` are in the metric's unit (micro-dollars for cost). `resets_at`
-    is the window's end; `retry_at` is when this call's cost would fit, None if that is
-    unknown or never.
-    """
-
-    rule: UsageRule
-    limit: Limit
-    subject: Subject
-    used: int
-    held: int
-    resets_at: datetime | None
-    retry_at: datetime | None
-
-    @property
-    def remaining(self) -> int:
-        """What is left (B1); negative if the limit has been overrun."""
-        return self.limit.threshold - self.used - self.held
-
-
-@dataclass(frozen=True, slots=True)
-class BlockView:
-    """A live block that covers this call. `kind` is person, policy or revoke.
-
-    `ends_at` is None if the end is not known; `enforced` is False in shadow.
-    """
-
-    id: str
-    policy_id: str | None
-    kind: str
-    enforced: bool
-    ends_at: datetime | None
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A call to decide on. `amounts` maps a metric to its cost; None is unknown.
-
-    `bot_state` is active, disabled or revoked.
-    """
-
-    caller: Caller
-    bot_state: str
-    amounts: Mapping[str, int | None]
-
-
-@dataclass(slots=True)
-class PolicyReading:
-    """One policy's part in a decision, as the caller is told it.
-
-    `remaining` is never below 0; `exceeded` says whether this call is over the limit.
-    """
-
-    # Not frozen only because dozens are made for each call: that costs three times
-    # as much. Nobody changes one.
-    policy_id: str
-    revision: int
-    action: str
-    metric: str
-    threshold: int
-    used: int
-    held: int
-    remaining: int
-    resets_at: datetime | None
-    exceeded: bool
-    enforced: bool
-    window: Window
-    subject: Subject
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What was decided. `allowed` is what the caller must obey.
-
-    `decision` is allow or deny as evaluated: a deny that is not `enforced` is allowed.
-    `refusals` are the indexes of the readings that are over under an enforced refusing
-    policy. `retry_at` is None if nobody knows when the call would pass.
-    """
-
-    allowed: bool
-    decision: str
-    reason_code: str
-    message: str
-    enforced: bool
-    rollout_mode: str | None
-    policy_id: str | None
-    retry_at: datetime | None
-    policies: tuple[PolicyReading, ...]
-    refusals: tuple[int, ...]
 
 
 class _Outcome(NamedTuple):
@@ -215,23 +131,7 @@ def decide(
             rule.rollout_percent >= 100
             or in_rollout(rule.policy_id, caller, rule.rollout_percent)
         )
-        policies.append(
-            PolicyReading(
-                rule.policy_id,
-                rule.revision,
-                rule.actions.strongest,
-                limit.metric,
-                limit.threshold,
-                reading.used,
-                reading.held,
-                remaining if remaining > 0 else 0,
-                reading.resets_at,
-                exceeded,
-                binding,
-                limit.window,
-                reading.subject,
-            )
-        )
+        policies.append(_told(reading, remaining, exceeded=exceeded, binding=binding))
         if exceeded and rule.rollout_mode != "off":
             if binding and rule.actions.refuses:
                 refusals.append(index)
@@ -261,26 +161,6 @@ def retry_after(decision: Decision, now: datetime) -> int | None:
     return max(1, -((now - decision.retry_at) // _SECOND))
 
 
-def message_without_figures(decision: Decision, now: datetime) -> str:
-    """Return a message that tells nothing of anybody's spending (G7, H2)."""
-    text = _PLAIN_MESSAGES[decision.reason_code]
-    if decision.retry_at is None or decision.retry_at <= now:
-        return text
-    return f"{text}, try again in {span_until(decision.retry_at, now)}"
-
-
-_PLAIN_MESSAGES: Final[Mapping[str, str]] = {
-    "revoked": "This bot has been revoked",
-    "bot_disabled": "This bot is disabled",
-    "blocked": "This bot is blocked",
-    "throttled": "A limit is reached",
-    "limit_exceeded": "A limit is reached",
-    "unpriced_model": "No price is known for this model",
-    "warned": "Allowed, with a warning",
-    "ok": "Allowed",
-}
-
-
 def _costs(amounts: Mapping[str, int | None]) -> Mapping[str, int]:
     return {
         "tokens": amount_of(amounts, "tokens") or 0,
@@ -291,6 +171,27 @@ def _costs(amounts: Mapping[str, int | None]) -> Mapping[str, int]:
         "calls": amounts.get("calls") or 0,
         "cost": amounts.get("cost") or 0,
     }
+
+
+def _told(
+    reading: Reading, remaining: int, *, exceeded: bool, binding: bool
+) -> PolicyReading:
+    rule, limit = reading.rule, reading.limit
+    return PolicyReading(
+        rule.policy_id,
+        rule.revision,
+        rule.actions.strongest,
+        limit.metric,
+        limit.threshold,
+        reading.used,
+        reading.held,
+        max(0, remaining),
+        reading.resets_at,
+        exceeded,
+        binding,
+        limit.window,
+        reading.subject,
+    )
 
 
 def _limit_outcome(reading: Reading, binding: bool) -> _Outcome:
@@ -444,33 +345,9 @@ def _retry_at(outcomes: list[_Outcome], rank: int) -> datetime | None:
 def _message(first: _Outcome, call: Call, now: datetime) -> str:
     lead = "" if first.enforced or not first.denies else "Would be refused: "
     if first.reading is not None:
-        return lead + _reading_message(first.reading, call, now)
+        return lead + reading_message(first.reading, call, now)
     if first.block is not None:
-        return lead + _block_message(first.block, now)
+        return lead + block_message(first.block, now)
     if first.rule is not None:
         return f"{lead}{first.rule.name}: no price is known for this model"
-    return _PLAIN_MESSAGES[first.reason]
-
-
-def _reading_message(reading: Reading, call: Call, now: datetime) -> str:
-    """Return `Daily cap: 1,000 of 1,000 tokens used, resets in 1 h 30 min`."""
-    metric, threshold = reading.limit.metric, reading.limit.threshold
-    text = f"{reading.rule.name}: {used_text(metric, reading.used, threshold)}"
-    if reading.held > 0:
-        text += f", {quantity_text(metric, reading.held)} held"
-    if reading.remaining > 0:
-        cost = amount_of(call.amounts, metric) or 0
-        text += f", this call needs {quantity_text(metric, cost)}"
-    if reading.resets_at is not None and reading.resets_at > now:
-        text += f", resets in {span_until(reading.resets_at, now)}"
-    return text
-
-
-def _block_message(block: BlockView, now: datetime) -> str:
-    lead = "Revoked" if block.kind == "revoke" else "Blocked"
-    if block.kind == "person":
-        lead = "Blocked by a person"
-    text = f"{lead}: {block.reason}" if block.reason else lead
-    if block.kind != "revoke" and block.ends_at is not None and block.ends_at > now:
-        text += f", ends in {span_until(block.ends_at, now)}"
-    return text
+    return PLAIN_MESSAGES[first.reason]

@@ -22,7 +22,7 @@ def amount_of(amounts: Mapping[str, int | None], metric: str) -> int | None:
 
 
 def holds_required(rule: UsageRule, amounts: Mapping[str, int | None]) -> list[str]:
-    """Return the metrics a reserving call must estimate for this rule but does not (B6).
+    """Return the metrics a reserving call must estimate but does not (B6).
 
     These are metrics of the rule's tokens and cost limits that neither the estimate nor
     the policy's default hold says; none for a rule that refuses nothing.
@@ -44,10 +44,8 @@ def with_default_hold(
     """
     if not rule.default_hold:
         return amounts
-    filled: dict[str, int | None] = dict(amounts)
-    for metric, amount in rule.default_hold.items():
-        if not _says(amounts, metric):
-            filled[metric] = amount
+    unsaid = {m: n for m, n in rule.default_hold.items() if not _says(amounts, m)}
+    filled: dict[str, int | None] = {**amounts, **unsaid}
     if not _says(amounts, "tokens") and filled.get("tokens") is not None:
         # The parts that are known may be more than the default for the whole.
         parts = amount_of({**filled, "tokens": None}, "tokens")

@@ -66,9 +66,8 @@ class Reader:
     def integer(
         self, value: object, pointer: str, *, least: int = 0, most: int = MAX_INTEGER
     ) -> int:
-        if isinstance(value, int) and not isinstance(value, bool):
-            if least <= value <= most:
-                return value
+        if type(value) is int and least <= value <= most:
+            return value
         self.problem(pointer, f"must be a whole number from {least} to {most}")
         return least
 

@@ -43,13 +43,17 @@ def _plain_text(value: object) -> str:
         if not _PLAIN_DECIMAL.fullmatch(value):
             raise ValueError('must be a decimal amount of US dollars such as "12.50"')
         return value
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        raise ValueError("must be an amount of US dollars (decimal text or a number)")
-    if isinstance(value, int):
+    if type(value) is int:
         if not 0 <= value <= MAX_INTEGER:
             raise ValueError("must be an amount of 0 or more, and not huge")
         return str(value)
-    return _spelled_out(Decimal(str(value)) if isinstance(value, float) else value)
+    if isinstance(value, float):
+        # str gives the shortest text that reads back as the same float: 0.1, not
+        # 0.1000000000000000055…
+        return _spelled_out(Decimal(str(value)))
+    if isinstance(value, Decimal):
+        return _spelled_out(value)
+    raise ValueError("must be an amount of US dollars (decimal text or a number)")
 
 
 def _spelled_out(number: Decimal) -> str:

@@ -4,13 +4,13 @@ Nothing but InvalidPolicy ever leaves `parse`, whatever the value. Values are ne
 quoted in a problem: they may be huge, deeply nested or private.
 """
 
-import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
 from zoneinfo import available_timezones
 
-from policies.json_reader import Reader, unprintable
+from policies.action_parsing import MAX_SECONDS, actions_of
+from policies.json_reader import Reader
 from policies.rule_types import (
     CALENDAR_UNITS,
     METRICS,
@@ -22,11 +22,9 @@ from policies.rule_types import (
     Window,
 )
 
-MAX_SECONDS: Final = 366 * 86_400
 MIN_ROLLING_SECONDS: Final = 60
 MAX_LIMITS: Final = 20
 MAX_STEPS: Final = 10
-MAX_RECIPIENTS: Final = 50
 HOLD_METRICS: Final = (
     "tokens",
     "input_tokens",
@@ -62,11 +60,6 @@ _FIELDS: Final = {
     "retention": (*_COMMON, "retention"),
     "content": (*_COMMON, "content"),
 }
-_EMAIL = re.compile(
-    r"[^\s@<>(),;:\"\\\[\]]{1,64}"
-    r"@[^\W_](?:[\w-]{0,61}[^\W_])?(?:\.[^\W_](?:[\w-]{0,61}[^\W_])?)*"
-)
-_WEBHOOK = re.compile(r"whk_[0-7][0-9a-hjkmnp-tv-z]{25}")
 
 
 def parse(document: object) -> dict[str, Any]:
@@ -133,7 +126,8 @@ def _scope(reader: Reader, value: object) -> dict[str, str]:
         if fields.get(field) is None:
             continue
         pointer = f"/scope/{field}"
-        named = reader.text(fields[field], pointer, most=200, strip=False)
+        most = 256 if field == "user" else 200
+        named = reader.text(fields[field], pointer, most=most, strip=False)
         if field == "model" and "*" in named[:-1]:
             reader.problem(pointer, "may have * only as its last character")
         scope[field] = named
@@ -148,7 +142,7 @@ def _usage(reader: Reader, fields: dict[str, Any]) -> dict[str, Any]:
     return {
         "group_by": _group_by(reader, fields.get("group_by", [])),
         "limits": _limits(reader, fields),
-        "actions": _actions(reader, fields),
+        "actions": actions_of(reader, fields),
         "alert_steps": _alert_steps(reader, fields.get("alert_steps", [100])),
         "rollout_percent": reader.integer(percent, "/rollout_percent", most=100),
         "fail_mode": reader.choice(fail_mode, "/fail_mode", ("closed", "open")),
@@ -262,77 +256,6 @@ def _calendar(
     ).document()
 
 
-def _actions(reader: Reader, fields: dict[str, Any]) -> dict[str, Any]:
-    if not reader.required(fields, "actions", ""):
-        return {}
-    wanted = reader.mapping(fields["actions"], "/actions")
-    if wanted is None:
-        return {}
-    reader.only(wanted, tuple(_ACTIONS), "/actions")
-    if not any(wanted.get(name) is not None for name in _ACTIONS):
-        reader.problem("/actions", f"must want at least one of: {', '.join(_ACTIONS)}")
-    actions = {}
-    for name, read in _ACTIONS.items():
-        # null says "not wanted", as it says "all" in a scope.
-        if wanted.get(name) is None:
-            continue
-        pointer = f"/actions/{name}"
-        options = reader.mapping(wanted[name], pointer)
-        if options is not None:
-            actions[name] = read(reader, options, pointer)
-    return actions
-
-
-def _plain_action(
-    reader: Reader, options: dict[str, Any], pointer: str
-) -> dict[str, Any]:
-    reader.only(options, (), pointer)
-    return {}
-
-
-def _block(reader: Reader, options: dict[str, Any], pointer: str) -> dict[str, Any]:
-    reader.only(options, ("duration_seconds",), pointer)
-    duration = options.get("duration_seconds")
-    if duration is not None:
-        duration = reader.integer(
-            duration, f"{pointer}/duration_seconds", least=1, most=MAX_SECONDS
-        )
-    return {"duration_seconds": duration}
-
-
-def _email(reader: Reader, options: dict[str, Any], pointer: str) -> dict[str, Any]:
-    to = _recipients(reader, options, pointer, _EMAIL, "must be an e-mail address")
-    return {"to": to} if to else {}
-
-
-def _webhook(reader: Reader, options: dict[str, Any], pointer: str) -> dict[str, Any]:
-    to = _recipients(reader, options, pointer, _WEBHOOK, "must be a webhook id, whk_…")
-    if not options.get("to"):
-        reader.problem(f"{pointer}/to", "must name at least one webhook")
-    return {"to": to}
-
-
-def _recipients(
-    reader: Reader,
-    options: dict[str, Any],
-    pointer: str,
-    pattern: re.Pattern[str],
-    detail: str,
-) -> list[str]:
-    reader.only(options, ("to",), pointer)
-    if options.get("to") is None:
-        return []
-    to: dict[str, None] = {}
-    entries = reader.array(options["to"], f"{pointer}/to", most=MAX_RECIPIENTS)
-    for index, each in enumerate(entries):
-        fits = isinstance(each, str) and len(each) <= 254 and pattern.fullmatch(each)
-        if not fits or any(unprintable(letter, lines=False) for letter in each):
-            reader.problem(f"{pointer}/to/{index}", detail)
-        else:
-            to[each] = None
-    return list(to)
-
-
 def _alert_steps(reader: Reader, value: object) -> list[int]:
     pointer = "/alert_steps"
     if value == []:
@@ -409,15 +332,6 @@ def _phrases(reader: Reader, value: object, pointer: str) -> list[str]:
     ]
 
 
-_Action = Callable[[Reader, dict[str, Any], str], dict[str, Any]]
-_ACTIONS: Final[dict[str, _Action]] = {
-    "warn": _plain_action,
-    "throttle": _plain_action,
-    "block": _block,
-    "revoke": _plain_action,
-    "email": _email,
-    "webhook": _webhook,
-}
 _Body = Callable[[Reader, dict[str, Any]], dict[str, Any]]
 _BODIES: Final[dict[str, _Body]] = {
     "usage": _usage,

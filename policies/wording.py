@@ -52,7 +52,7 @@ def diff(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[dict[str, Any]]
     return changes
 
 
-def _compare(path: str, old: Any, new: Any, changes: list[dict[str, Any]]) -> None:  # noqa: ANN401
+def _compare(path: str, old: Any, new: Any, changes: list[dict[str, Any]]) -> None:
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         before, after = old, new
     elif _objects(old) and _objects(new):
