@@ -56,7 +56,9 @@ def from_kavach(document: object, *, partial: bool = False) -> KavachDraft:
     Raises InvalidPolicy with pointers into the document as it was given.
     """
     reader = Reader()
-    fields = reader.mapping(document, "") or {}
+    fields = reader.mapping(document, "")
+    if fields is None:
+        raise InvalidPolicy(reader.problems)
     reader.only(fields, _FIELDS, "")
     if fields.get("type", "usage") != "usage":
         reader.problem("/type", "must be usage")

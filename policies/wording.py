@@ -187,12 +187,14 @@ def _whom(scope: Mapping[str, str], names: Mapping[str, str], *, everyone: str) 
     def named(field: str) -> str:
         return names.get(scope[field], scope[field])
 
-    told = named("bot") if "bot" in scope else ""
-    for field, lead in (("user", "user"), ("model", "model"), ("project", "project")):
-        if field in scope:
-            part = f"{lead} {named(field)}"
-            told = f"{told} ({part})" if told else part
-    return told or everyone
+    narrower = [
+        f"{field} {named(field)}"
+        for field in ("user", "model", "project")
+        if field in scope
+    ]
+    if "bot" not in scope:
+        return ", ".join(narrower) or everyone
+    return f"{named('bot')} ({', '.join(narrower)})" if narrower else named("bot")
 
 
 def _count(number: int, noun: str) -> str:
