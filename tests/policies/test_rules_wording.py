@@ -22,8 +22,8 @@ BERLIN = {"kind": "calendar", "unit": "month", "timezone": "Europe/Berlin"}
         (
             usage(actions={"block": {}, "throttle": {}, "email": {}}),
             (
-                "Block every bot for the rest of the day, throttle it and e-mail the owner"
-                " after 1,000 tokens in a day."
+                "Block every bot for the rest of the day, throttle it and e-mail the"
+                " owner after 1,000 tokens in a day."
             ),
         ),
         (
@@ -52,9 +52,9 @@ BERLIN = {"kind": "calendar", "unit": "month", "timezone": "Europe/Berlin"}
                 ],
             ),
             (
-                "Call a webhook about every bot after $12.50 in a month (Europe/Berlin),"
-                " 1 call in any 1 d or 1,000 input tokens within 1 min 30 s of the first"
-                " call."
+                "Call a webhook about every bot after $12.50 in a month"
+                " (Europe/Berlin), 1 call in any 1 d or 1,000 input tokens within"
+                " 1 min 30 s of the first call."
             ),
         ),
         (
@@ -66,8 +66,9 @@ BERLIN = {"kind": "calendar", "unit": "month", "timezone": "Europe/Berlin"}
                 rollout_percent=25,
             ),
             (
-                "In shadow: revoke every bot and block it until someone clears it after"
-                " 1,000 tokens in all, counted for each user and model, for 25 % of users."
+                "In shadow: revoke every bot and block it until someone clears it"
+                " after 1,000 tokens in all, counted for each user and model, for"
+                " 25 % of users."
             ),
         ),
         (
@@ -94,8 +95,8 @@ BERLIN = {"kind": "calendar", "unit": "month", "timezone": "Europe/Berlin"}
                 },
             ),
             (
-                "Refuse e-mail addresses, IBANs and 1 deny-listed phrase in requests and"
-                " responses of support-bot, except 2 allowed phrases."
+                "Refuse e-mail addresses, IBANs and 1 deny-listed phrase in requests"
+                " and responses of support-bot, except 2 allowed phrases."
             ),
         ),
     ],
