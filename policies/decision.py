@@ -126,7 +126,8 @@ def decide(
         rule = reading.rule
         limit = reading.limit
         remaining = limit.threshold - reading.used - reading.held
-        exceeded = remaining <= 0 or costs[limit.metric] > remaining
+        cost = costs[limit.metric] if reading.cost is None else reading.cost
+        exceeded = remaining <= 0 or cost > remaining
         binding = rule.rollout_mode == "enforce" and (
             rule.rollout_percent >= 100
             or in_rollout(rule.policy_id, caller, rule.rollout_percent)

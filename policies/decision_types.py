@@ -14,7 +14,8 @@ class Reading:
 
     `used` and `held` are in the metric's unit (micro-dollars for cost). `resets_at`
     is the window's end; `retry_at` is when this call's cost would fit, None if that is
-    unknown or never.
+    unknown or never. `cost` is what the call costs under this policy (its default
+    hold may differ from another's), None for what the call itself says.
     """
 
     rule: UsageRule
@@ -24,6 +25,7 @@ class Reading:
     held: int
     resets_at: datetime | None
     retry_at: datetime | None
+    cost: int | None = None
 
     @property
     def remaining(self) -> int:

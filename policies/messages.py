@@ -31,7 +31,9 @@ def reading_message(reading: Reading, call: Call, now: datetime) -> str:
     if reading.held > 0:
         text += f", {quantity_text(metric, reading.held)} held"
     if reading.remaining > 0:
-        cost = amount_of(call.amounts, metric) or 0
+        cost = reading.cost
+        if cost is None:
+            cost = amount_of(call.amounts, metric) or 0
         text += f", this call needs {quantity_text(metric, cost)}"
     if reading.resets_at is not None and reading.resets_at > now:
         text += f", resets in {span_until(reading.resets_at, now)}"
