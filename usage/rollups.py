@@ -1,0 +1,85 @@
+"""Hourly rollups: what pages and reports read instead of events. Exact, once each.
+
+Every event carries the transaction that wrote it. A run takes the events of all
+transactions from `horizon` up to the oldest one that is still under way: those have
+ended, so nothing can be added to them later, and the next run starts where this one
+stopped. Progress and rollups are written in one transaction.
+
+In a database restored from a dump the transaction numbers start anew, below those that
+the events name. A run notices, and takes what the old installation had not yet rolled
+up together with what was recorded since.
+"""
+
+from datetime import datetime
+
+from django.db import connection, transaction
+
+from usage.models import RollupProgress
+
+# The key is a digest of the combination; JSON keeps a null apart from an empty text.
+_ROLL_UP = """WITH e AS MATERIALIZED (
+SELECT account_id, date_trunc('hour', occurred_at, 'UTC') AS hour, project_id, bot_id,
+ key_id, coalesce("user", '') AS "user", coalesce(model, '') AS model, count(*) AS events,
+ sum(tokens) AS tokens, sum(input_tokens) AS input_tokens,
+ sum(output_tokens) AS output_tokens, sum(messages) AS messages,
+ sum(conversations) AS conversations, sum(calls) AS calls,
+ coalesce(sum(cost), 0) AS cost, count(*) FILTER (WHERE cost IS NULL) AS unpriced
+FROM usage_usageevent WHERE {which}
+GROUP BY 1, 2, 3, 4, 5, 6, 7),
+written AS (
+INSERT INTO usage_hourlyrollup AS r (id, account_id, hour, project_id, bot_id, key_id,
+ "user", model, events, tokens, input_tokens, output_tokens, messages, conversations,
+ calls, cost, unpriced)
+SELECT encode(substring(sha256(convert_to(jsonb_build_array(account_id,
+  extract(epoch FROM hour)::bigint, project_id, bot_id, key_id, "user", model)::text,
+  'UTF8')) FROM 1 FOR 16), 'hex')::uuid, e.* FROM e
+ON CONFLICT (id) DO UPDATE SET events = r.events + excluded.events,
+ tokens = r.tokens + excluded.tokens,
+ input_tokens = r.input_tokens + excluded.input_tokens,
+ output_tokens = r.output_tokens + excluded.output_tokens,
+ messages = r.messages + excluded.messages,
+ conversations = r.conversations + excluded.conversations,
+ calls = r.calls + excluded.calls, cost = r.cost + excluded.cost,
+ unpriced = r.unpriced + excluded.unpriced)
+SELECT coalesce(sum(events), 0)::bigint FROM e"""
+
+_BETWEEN = "written_by >= %(low)s::text::xid8 AND written_by < %(high)s::text::xid8"
+
+# Whether a row was written here by the transaction it names. In a restored dump it was
+# not: the restoring transaction wrote it. (`xmin` is the low half of an xid8.)
+_NATIVE = "xmin::text::bigint = mod(written_by::text::numeric, 4294967296)::bigint"
+_AFTER_RESTORE = f"""(NOT ({_NATIVE}) AND written_by >= %(low)s::text::xid8)
+OR ({_NATIVE} AND written_by < %(high)s::text::xid8)"""
+
+# Their transactions belong to another installation; from here on they are history.
+_AGE_THE_RESTORED = f"""UPDATE usage_usageevent SET written_by = '0'
+WHERE NOT ({_NATIVE}) AND written_by >= %(high)s::text::xid8"""  # noqa: S608
+
+
+def roll_up(*, now: datetime) -> int:
+    """Add the events recorded since the last run to their hours; return how many.
+
+    0 when another run is under way. Events of transactions that have not ended wait
+    for the next run.
+    """
+    RollupProgress.objects.get_or_create(id=1, defaults={"updated_at": now})
+    with transaction.atomic(), connection.cursor() as cursor:
+        free = RollupProgress.objects.select_for_update(skip_locked=True)
+        progress = free.filter(id=1).first()
+        if progress is None:
+            return 0
+        # A statement of its own after the lock and before the events are read: what
+        # has ended by now is visible to the next statement.
+        cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+        high = cursor.fetchone()[0]
+        if high == progress.horizon:
+            return 0
+        bounds = {"low": progress.horizon, "high": high}
+        restored = high < progress.horizon
+        which = _AFTER_RESTORE if restored else _BETWEEN
+        cursor.execute(_ROLL_UP.format(which=which), bounds)
+        count = int(cursor.fetchone()[0])
+        if restored:
+            cursor.execute(_AGE_THE_RESTORED, bounds)
+        RollupProgress.objects.filter(id=1).update(horizon=high, updated_at=now)
+        return count
