@@ -24,11 +24,10 @@ PASSWORD = "database-password"  # noqa: S105 (a file's name)
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where the embedded parts live, as text, and the system user that runs them."""
+    """Where the parts live, as text, and the system user of the servers ("" = us)."""
 
     data: str
     sockets: str
-    binaries: str
     user: str
 
     @property
@@ -40,8 +39,21 @@ class Places:
         return Path(self.data) / "valkey"
 
     @property
+    def server_sockets(self) -> Path:
+        return Path(self.sockets) / "db"
+
+    @property
     def valkey_socket(self) -> Path:
-        return Path(self.sockets) / "valkey.sock"
+        return self.server_sockets / "valkey.sock"
+
+    @property
+    def pages_socket(self) -> Path:
+        return Path(self.sockets) / "web" / "pages.sock"
+
+
+def places_inside(state_dir: Path, user: str = "") -> Places:
+    """Return the ordinary places: all of them inside the state directory."""
+    return Places(str(state_dir / "data"), str(state_dir / "run"), user)
 
 
 def create(state_dir: Path) -> None:
@@ -97,16 +109,20 @@ def write_places(state_dir: Path, places: Places) -> None:
 
 def database_url(state_dir: Path) -> str:
     """Return the URL of the embedded database, whether or not it runs."""
-    places = read_places(state_dir)
+    places = read_places(state_dir) or places_inside(state_dir)
     password_file = state_dir / PASSWORD
     password = password_file.read_text().strip() if password_file.exists() else ""
-    host = places.sockets if places else str(state_dir / "run")
     login = f"{ROLE}:{password}" if password else ROLE
-    return f"postgresql://{login}@/{DATABASE}?host={quote(host, safe='')}"
+    host = quote(str(places.server_sockets), safe="")
+    return f"postgresql://{login}@/{DATABASE}?host={host}"
 
 
 def broker_url(state_dir: Path) -> str:
     """Return the URL of the embedded broker, whether or not it runs."""
-    places = read_places(state_dir)
-    path = places.valkey_socket if places else state_dir / "run" / "valkey.sock"
-    return f"redis+socket://{quote(str(path))}"
+    places = read_places(state_dir) or places_inside(state_dir)
+    return f"redis+socket://{quote(str(places.valkey_socket))}"
+
+
+def pages_socket(state_dir: Path) -> Path:
+    """Return the socket on which the pages listen for the lane."""
+    return (read_places(state_dir) or places_inside(state_dir)).pages_socket

@@ -1,0 +1,103 @@
+"""One PostgreSQL and one Valkey for a whole test run, in a private folder.
+
+The first process of the run (pytest, or xdist's controller) starts them before
+Django's settings are read and hands their addresses to its workers through the
+environment; each worker then makes a database of its own. A given DATABASE_URL or
+BROKER_URL is used instead.
+"""
+
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+MARK = "POLICYHUB_STATE_DIR"
+SERVERS: list[tuple[subprocess.Popen[bytes], signal.Signals]] = []
+FOLDERS: list[Path] = []
+
+
+def _die_with_parent(number: signal.Signals) -> None:
+    ctypes.CDLL(None).prctl(1, int(number))
+
+
+def _spawn(argv: list[str], log: Path, stop: signal.Signals, user: str) -> None:
+    from policyhub.embedded import home
+
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd="/",
+            start_new_session=True,
+            preexec_fn=lambda: _die_with_parent(stop),
+            **home.identity(user),
+        )
+    SERVERS.append((process, stop))
+
+
+def _wait(ready, log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not ready():
+        if time.monotonic() > deadline:
+            pytest.exit(f"a server does not start:\n{log.read_text()[-2000:]}", 3)
+        time.sleep(0.02)
+
+
+def _start_servers() -> None:
+    from policyhub.embedded import home, postgres, state, valkey
+
+    state_dir = Path(tempfile.mkdtemp(prefix="policyhub-test-"))
+    FOLDERS.append(state_dir)
+    os.environ[MARK] = str(state_dir)
+    places = home.prepare(state_dir)
+    FOLDERS.append(Path(places.sockets))
+    if "DATABASE_URL" not in os.environ:
+        postgres.initialise(state_dir, places)
+        log = state_dir / "postgres.log"
+        # A test run has nothing to keep: its cluster does not wait for the disk.
+        quick = ["fsync=off", "full_page_writes=off", "max_connections=200"]
+        command = postgres.command(places, quick)
+        _spawn(command, log, signal.SIGINT, places.user)
+        _wait(lambda: postgres.ready(state_dir), log)
+        os.environ["DATABASE_URL"] = state.database_url(state_dir)
+    if "BROKER_URL" not in os.environ:
+        log = state_dir / "valkey.log"
+        _spawn(valkey.command(places), log, signal.SIGTERM, places.user)
+        _wait(lambda: valkey.ready(places), log)
+        os.environ["BROKER_URL"] = state.broker_url(state_dir)
+
+
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    for name in [key for key in os.environ if key.startswith("POLICYHUB_")]:
+        del os.environ[name]
+    _start_servers()
+# pytest-django reads the settings after this file, so they meet the servers.
+os.environ["DJANGO_SETTINGS_MODULE"] = "policyhub.settings"
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    for process, stop in reversed(SERVERS):
+        process.send_signal(stop)
+        process.wait(20)
+    for folder in FOLDERS:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _plain_settings(settings) -> None:
+    """Static files need no manifest in tests; e-mails stay in memory (Django)."""
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "staticfiles": {
+            "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        },
+    }
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
