@@ -1,0 +1,72 @@
+"""The geometry of gauges, bars and lines."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dashboard import charts
+
+AMOUNTS = st.integers(min_value=0, max_value=2**53 - 1)
+
+
+@pytest.mark.parametrize(
+    ("used", "held", "threshold", "expected"),
+    [
+        (0, 0, 1000, (0, 0, 0, "calm")),
+        (799, 0, 1000, (79.9, 0, 79, "calm")),
+        (800, 100, 1000, (80, 10, 80, "near")),
+        (999, 500, 1000, (99.9, 0.1, 99, "near")),
+        (1000, 0, 1000, (100, 0, 100, "over")),
+        (2500, 100, 1000, (100, 0, 250, "over")),
+        (0, 0, 0, (100, 0, 100, "over")),
+    ],
+)
+def test_gauge(used, held, threshold, expected):
+    drawn = charts.gauge(used=used, held=held, threshold=threshold)
+    assert (drawn.used, drawn.held, drawn.percent, drawn.level) == expected
+
+
+@given(used=AMOUNTS, held=AMOUNTS, threshold=AMOUNTS)
+def test_gauge_stays_on_its_arc(used, held, threshold):
+    drawn = charts.gauge(used=used, held=held, threshold=threshold)
+    assert 0 <= drawn.used <= 100
+    assert drawn.held >= 0
+    assert drawn.used + drawn.held <= 100.01
+    assert (drawn.level == "over") == (used >= threshold)
+
+
+def test_dashes_of_an_arc():
+    drawn = charts.gauge(used=250, held=100, threshold=1000)
+    assert drawn.used_dash == "25 100"
+    assert drawn.held_dash == "0 25 10 100"
+
+
+@given(values=st.lists(AMOUNTS, max_size=60))
+def test_bars_stay_on_the_canvas(values):
+    chart = charts.bars(values)
+    assert len(chart.bars) == len(values)
+    for bar, value in zip(chart.bars, values, strict=True):
+        assert 0 <= bar.x <= bar.x + bar.width <= 100.01
+        assert 0 <= bar.y <= 100
+        assert bar.y + bar.height == pytest.approx(100)
+        assert (bar.height > 0) == (value > 0)
+        assert value <= chart.ceiling
+
+
+def test_bars_of_nothing_have_no_peak():
+    assert charts.bars([]).peak is None
+    assert charts.bars([0, 0]).peak is None
+    assert charts.bars([1, 7, 3]).peak == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(0, 1), (1, 1), (3, 4), (9, 10), (10, 10), (11, 20), (48_210, 50_000)],
+)
+def test_ceiling(value, expected):
+    assert charts.ceiling(value) == expected
+
+
+def test_sparkline():
+    assert charts.sparkline([]) == ""
+    assert charts.sparkline([0, 10], width=12, height=12) == "1.0,11.0 11.0,1.0"
