@@ -138,6 +138,13 @@ def test_an_enforced_warning_outranks_a_shadow_refusal():
     )
 
 
+def test_among_shadow_refusals_the_most_severe_one_is_told():
+    mild = rule("pol_1", actions={"block": {}}, rollout_mode="shadow")
+    severe = block(policy_id="pol_2", enforced=False)
+
+    assert decided(reading(mild), blocks=[severe]).policy_id == "pol_2"
+
+
 def test_a_shadow_block_never_refuses():
     answer = decided(blocks=[block(enforced=False)])
 

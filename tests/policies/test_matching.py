@@ -163,6 +163,18 @@ def test_the_share_is_about_what_was_asked_for():
     assert 0.27 < share < 0.33
 
 
+def test_a_callers_place_never_changes():
+    # A release that moved callers would lift refusals from some and bind others.
+    users = [Caller(None, "bot_a", f"u-{n}", None) for n in range(500)]
+    entered = [
+        next(p for p in range(101) if in_rollout("pol_1", caller, p))
+        for caller in users
+    ]
+
+    assert entered[:8] == [24, 66, 5, 37, 49, 28, 45, 58]
+    assert (min(entered), max(entered)) == (1, 100)
+
+
 def test_a_user_stays_on_one_side_whatever_bot_or_model_it_uses():
     for n in range(50):
         sides = {
