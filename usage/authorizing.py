@@ -1,0 +1,305 @@
+"""Decide one call under the locks of its batch, and hold what it reserves."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from accounts import ids
+from accounts.errors import EstimateRequired, FieldError, UnknownReference
+from policies.covers import cover_of_bot
+from policies.decision import (
+    BlockView,
+    Call,
+    Decision,
+    Reading,
+    decide,
+    holds_required,
+    with_default_hold,
+)
+from policies.decision import amount_of as amount_in
+from policies.rules import UsageRule
+from usage import counters
+from usage.answers import decision_body, decision_row, reservation_body
+from usage.counters import Counter, Place
+from usage.crossing import refused
+from usage.entries import Answer, CallIn
+from usage.loading import replay
+from usage.work import Entry, Work, public, stamp
+
+
+def authorize(work: Work, entry: Entry, request: CallIn) -> None:
+    """Answer one call: decide, hold if it reserves and may go ahead, remember."""
+    if request.idempotency_key and _replayed(work, entry, request):
+        return
+    if not _conversation_known(work, entry, request):
+        return
+    amounts = _amounts(work, entry, request)
+    costs, problems = _holds(entry, request, amounts)
+    if problems:
+        entry.fail(EstimateRequired(errors=problems))
+        return
+    readings = _readings(work, entry, costs)
+    bot = entry.bot
+    if bot is None or entry.caller is None:
+        return
+    decision = decide(
+        call=Call(entry.caller, bot.state, amounts),
+        readings=readings,
+        blocks=_blocks(work, entry),
+        unpriced=_unpriced(entry, costs),
+        now=work.now,
+    )
+    reservation = None
+    if any(readings[index].held > 0 for index in decision.refusals):
+        work.refused_for_holds = True
+    if request.reserve:
+        if decision.allowed:
+            reservation = _reserve(work, entry, request, costs)
+            readings = _readings(work, entry, costs)
+            decision = _with_readings(decision, readings)
+        else:
+            _refuse(work, entry, decision, readings)
+    _answer(work, entry, request, decision, amounts, reservation)
+
+
+def _replayed(work: Work, entry: Entry, request: CallIn) -> bool:
+    first = work.idempotent.get((entry.account_id, request.idempotency_key or ""))
+    if first is None:
+        return False
+    replay(entry, request, first)
+    return True
+
+
+def _conversation_known(work: Work, entry: Entry, request: CallIn) -> bool:
+    """Whether a `cnv_` id that the call names is one of this bot's conversations."""
+    if entry.conversation is None or entry.conversation["id"] is None:
+        return True
+    bot, name = entry.bot, request.conversation
+    if bot and name and (entry.account_id, bot.id, name) in work.conversations:
+        return True
+    detail = "There is no such conversation."
+    problem: FieldError = {"pointer": "/conversation", "detail": detail}
+    entry.fail(UnknownReference(errors=[problem]))
+    return False
+
+
+def _amounts(work: Work, entry: Entry, request: CallIn) -> dict[str, int | None]:
+    """Fill the estimate: defaults of A2, the cost from the price list (A3)."""
+    said: dict[str, int | None] = dict(request.estimate or {})
+    said.setdefault("calls", 1)
+    said.setdefault("messages", 0)
+    if said.get("tokens") is None:
+        said["tokens"] = amount_in(said, "tokens")
+    if "conversations" not in said:
+        seen = entry.seen in work.seen_conversations | work.new_conversations
+        named = entry.seen is not None and (entry.conversation or {}).get("id") is None
+        said["conversations"] = 1 if named and not seen else 0
+    if said.get("cost") is None:
+        said["cost"] = entry.book.prices.cost(
+            model=request.model,
+            tokens=said.get("tokens"),
+            input_tokens=said.get("input_tokens"),
+            output_tokens=said.get("output_tokens"),
+            now=work.now,
+        )
+    return said
+
+
+Costs = dict[str, dict[str, int | None]]
+
+
+def _holds(
+    entry: Entry, request: CallIn, amounts: dict[str, int | None]
+) -> tuple[Costs, list[FieldError]]:
+    """Return what the call costs by each policy, and what the estimate leaves out."""
+    costs: Costs = {}
+    problems: dict[str, FieldError] = {}
+    for match in entry.matches:
+        if not request.reserve:
+            costs[match.rule.policy_id] = amounts
+            continue
+        if match.enforced:
+            for metric in _missing(match.rule, amounts):
+                problems[metric] = {
+                    "pointer": f"/estimate/{metric}",
+                    "detail": f"{match.rule.name} needs an amount to hold.",
+                }
+        costs[match.rule.policy_id] = dict(with_default_hold(match.rule, amounts))
+    return costs, list(problems.values())
+
+
+def _missing(rule: UsageRule, amounts: dict[str, int | None]) -> list[str]:
+    """The metrics that must be said; an unpriced model is refused, not asked for."""
+    missing = holds_required(rule, amounts)
+    if "cost" in missing and amounts.get("tokens") is not None:
+        # There are tokens but no price: `on_unpriced` answers that.
+        missing.remove("cost")
+    return missing
+
+
+def _unpriced(entry: Entry, costs: Costs) -> list[UsageRule]:
+    """The cost policies for whose call no price is known (A3)."""
+    rules = []
+    for match in entry.matches:
+        rule = match.rule
+        if not any(limit.metric == "cost" for limit in rule.limits):
+            continue
+        said = costs[rule.policy_id]
+        if said.get("cost") is None and said.get("tokens") is not None:
+            rules.append(rule)
+    return rules
+
+
+def _readings(work: Work, entry: Entry, costs: Costs) -> list[Reading]:
+    readings = []
+    for place in entry.places:
+        counter = work.counters.get(place.id)
+        limit, rule = place.limit, place.match.rule
+        seen = counters.view(counter, limit, work.now)
+        cost = amount_in(costs[rule.policy_id], limit.metric) or 0
+        remaining = limit.threshold - seen.used - seen.held
+        is_over = remaining <= 0 or cost > remaining
+        readings.append(
+            Reading(
+                rule=rule,
+                limit=limit,
+                subject=place.match.subject,
+                used=seen.used,
+                held=seen.held,
+                resets_at=seen.resets_at or place.end,
+                retry_at=_retry_at(place, counter, cost) if is_over else None,
+                cost=cost,
+            )
+        )
+    return readings
+
+
+def _retry_at(place: Place, counter: Counter | None, cost: int) -> Any:
+    if counter is None or counter.kind not in ("fixed", "rolling"):
+        fits = cost <= place.limit.threshold and place.limit.threshold > 0
+        return place.end if fits else None
+    return counters.retry_at(counter, place.limit, cost)
+
+
+def _blocks(work: Work, entry: Entry) -> list[BlockView]:
+    found: list[BlockView] = []
+    if not work.blocks or entry.bot is None:
+        return found
+    for match in entry.matches:
+        if match.cover is not None:
+            # A block binds whom its policy binds now: shadow and percent included.
+            for block in work.blocks.get(match.cover, ()):
+                if block.enforced and not match.enforced:
+                    found.append(_unenforced(block))
+                else:
+                    found.append(block)
+    found += work.blocks.get(cover_of_bot(entry.bot.id), ())
+    return found
+
+
+def _unenforced(block: BlockView) -> BlockView:
+    return BlockView(
+        block.id, block.policy_id, block.kind, False, block.ends_at, block.reason
+    )
+
+
+def _reserve(work: Work, entry: Entry, request: CallIn, costs: Costs) -> dict[str, Any]:
+    """Hold the call's cost in every counter it falls in; return the row."""
+    bot = entry.bot
+    holds = []
+    for place in entry.places:
+        cost = amount_in(costs[place.match.rule.policy_id], place.limit.metric) or 0
+        if cost > 0:
+            holds.append(_hold(work, place, cost))
+    reservation_id = ids.new_id(work.now)
+    work.books.holds[entry.account_id, reservation_id] = holds
+    return {
+        "id": reservation_id,
+        "account_id": entry.account_id,
+        "bot_id": bot.id if bot else None,
+        "project_id": entry.project_id,
+        "key_id": entry.item.key.id if entry.item.key else None,
+        "user": request.user,
+        "model": request.model,
+        "amounts": _said(costs),
+        "holds": holds,
+        "ttl_seconds": request.ttl_seconds,
+        "created_at": work.now,
+        "expires_at": work.now + timedelta(seconds=request.ttl_seconds),
+        "idempotency_key": request.idempotency_key,
+        "request_digest": request.request_digest,
+        "answer": None,
+    }
+
+
+def _said(costs: Costs) -> dict[str, int]:
+    """The most that any policy holds of each metric: what an estimate amounts to."""
+    most: dict[str, int] = {}
+    for amounts in costs.values():
+        for metric, amount in amounts.items():
+            if amount:
+                most[metric] = max(most.get(metric, 0), amount)
+    return most
+
+
+def _hold(work: Work, place: Place, cost: int) -> dict[str, Any]:
+    counter = work.counters[place.id]
+    counter, closed = counters.open_window(counter, place.limit, work.now)
+    if closed is not None:
+        work.counters[closed.id] = closed
+    counters.bring_forward(counter, place.limit, work.now)
+    counters.hold(counter, cost)
+    fixed_start = counter.window_start if counter.kind == "fixed" else None
+    closed_id = counters.closed_id(counter, fixed_start) if fixed_start else None
+    return {
+        "counter": str(place.id),
+        "closed": str(closed_id) if closed_id else None,
+        "start": stamp(fixed_start),
+        "policy": place.match.rule.policy_id,
+        "limit": place.limit.key,
+        "metric": place.limit.metric,
+        "seconds": place.limit.window.seconds,
+        "amount": cost,
+    }
+
+
+def _with_readings(decision: Decision, readings: Sequence[Reading]) -> Decision:
+    """Show each reading as it stands with the new hold in it."""
+    for shown, reading in zip(decision.policies, readings, strict=True):
+        shown.used, shown.held = reading.used, reading.held
+        shown.remaining = max(0, reading.remaining)
+        shown.resets_at = reading.resets_at
+    return decision
+
+
+def _refuse(
+    work: Work, entry: Entry, decision: Decision, readings: Sequence[Reading]
+) -> None:
+    for index in decision.refusals:
+        reading, place = readings[index], entry.places[index]
+        refused(work, entry, place, reading)
+
+
+def _answer(
+    work: Work,
+    entry: Entry,
+    request: CallIn,
+    decision: Decision,
+    amounts: dict[str, int | None],
+    reservation: dict[str, Any] | None,
+) -> None:
+    decision_id = ids.new_id(work.now)
+    shown = reservation_body(reservation) if reservation else None
+    body = decision_body(entry, decision, decision_id, shown, work.now)
+    if reservation is not None:
+        if request.idempotency_key:
+            reservation["answer"] = body
+            first = (request.request_digest or "", Answer(body=body, replayed=True))
+            work.idempotent[entry.account_id, request.idempotency_key] = first
+        work.write("reservations", reservation)
+    if not request.dry_run:
+        row = decision_row(work, entry, request, decision, decision_id, amounts)
+        if reservation is not None:
+            row["reservation_id"] = public("res", reservation["id"])
+        work.write("decisions", row)
+    entry.answer = Answer(body=body)

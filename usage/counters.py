@@ -1,0 +1,280 @@
+"""Counters in memory, as one batch holds them: where a call counts, and how much.
+
+A counter is found by a digest of what it counts. Calendar and lifetime windows have a
+row each; a fixed or rolling limit has one *head* row per subject, whose window moves
+under its lock. A fixed window that is over is kept as a row of its own.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from policies.rules import Limit
+from usage import windows
+from usage.rulebook import Match
+
+HEAD_KINDS = ("fixed", "rolling")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class Counter:
+    """One counter row. `fired` maps an alert step to the µs its alert was opened."""
+
+    id: UUID
+    account_id: UUID
+    policy_id: UUID
+    limit_key: str
+    metric: str
+    kind: str
+    is_head: bool
+    subject: list[list[str | None]]
+    subject_key: str
+    window_start: datetime | None
+    window_end: datetime | None
+    used: int = 0
+    held: int = 0
+    ring: list[int] | None = None
+    ring_head: int | None = None
+    fired: dict[str, int] = field(default_factory=dict)
+    is_new: bool = False
+    dirty: bool = False
+    moved: bool = False
+
+
+@lru_cache(maxsize=65_536)
+def counter_id(policy_id: UUID, limit_key: str, subject_key: str, start: str) -> UUID:
+    """Return a counter's key; `start` is the window's start, or "head"."""
+    text = f"{limit_key}\n{subject_key}\n{start}".encode("utf-8", "surrogatepass")
+    return UUID(bytes=blake2b(text, digest_size=16, key=policy_id.bytes).digest())
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one limit counts a call: the counter's key and its window, if it is known.
+
+    A head's window is chosen under its lock, so its bounds are None here.
+    """
+
+    match: Match
+    limit: Limit
+    id: UUID
+    bounds: windows.Bounds | None
+
+    @property
+    def end(self) -> datetime | None:
+        """The end of the window, if it is known without the counter."""
+        return self.bounds.end if self.bounds else None
+
+
+def place_of(match: Match, limit: Limit, moment: datetime) -> Place:
+    """Return where a limit counts what happened at `moment`."""
+    kind = limit.window.kind
+    if kind in HEAD_KINDS:
+        key = counter_id(match.policy_id, limit.key, match.subject_key, "head")
+        return Place(match, limit, key, None)
+    bounds = windows.bounds(limit.window, moment)
+    start = bounds.start.isoformat()
+    key = counter_id(match.policy_id, limit.key, match.subject_key, start)
+    return Place(match, limit, key, bounds)
+
+
+def new_counter(place: Place, account_id: UUID, now: datetime) -> Counter:
+    """Make the counter of a place that has none yet."""
+    match, limit = place.match, place.limit
+    counter = Counter(
+        id=place.id,
+        account_id=account_id,
+        policy_id=match.policy_id,
+        limit_key=limit.key,
+        metric=limit.metric,
+        kind=limit.window.kind,
+        is_head=place.bounds is None,
+        subject=[list(pair) for pair in match.subject],
+        subject_key=match.subject_key,
+        window_start=place.bounds.start if place.bounds else None,
+        window_end=place.bounds.end if place.bounds else None,
+        is_new=True,
+    )
+    if counter.kind == "rolling":
+        counter.ring = [0] * windows.SLOTS
+        counter.ring_head = windows.bucket_of(now, _width(limit))
+        # One row for ever: it has no window of its own, only the ring.
+        counter.window_start = EPOCH
+    return counter
+
+
+_read_subject = msgspec.json.Decoder(list[list[str | None]]).decode
+_read_fired = msgspec.json.Decoder(dict[str, int]).decode
+
+
+def from_row(row: Sequence[Any]) -> Counter:
+    """Make a counter of a row of `statements.LOCK_COUNTERS`."""
+    counter = Counter(*row)
+    counter.subject = _read_subject(row[7])
+    counter.fired = _read_fired(row[15])
+    return counter
+
+
+def closed_id(counter: Counter, start: datetime) -> UUID:
+    """Return the key of a fixed window of this subject that began at `start`."""
+    return counter_id(
+        counter.policy_id, counter.limit_key, counter.subject_key, start.isoformat()
+    )
+
+
+def bring_forward(counter: Counter, limit: Limit, now: datetime) -> None:
+    """Let a rolling counter forget what has left its window by `now`."""
+    if counter.kind != "rolling" or counter.ring is None or counter.ring_head is None:
+        return
+    bucket = windows.bucket_of(now, _width(limit))
+    counter.used, counter.ring_head, counter.ring = windows.advance(
+        counter.used, counter.ring_head, counter.ring, bucket
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a limit has counted in the window that a call now falls in."""
+
+    used: int
+    held: int
+    window_start: datetime | None
+    resets_at: datetime | None
+
+
+def view(counter: Counter | None, limit: Limit, now: datetime) -> View:
+    """Read a counter at `now`. A window that is over or not open reads as empty."""
+    if counter is None:
+        return View(0, 0, None, None)
+    if counter.kind == "fixed":
+        start, end = counter.window_start, counter.window_end
+        if start is None or end is None or now >= end:
+            return View(0, 0, None, None)
+        return View(counter.used, counter.held, start, end)
+    if counter.kind == "rolling":
+        bring_forward(counter, limit, now)
+        return View(
+            counter.used, counter.held, counter.window_start, _frees(counter, limit, 1)
+        )
+    return View(counter.used, counter.held, counter.window_start, counter.window_end)
+
+
+def retry_at(counter: Counter | None, limit: Limit, cost: int) -> datetime | None:
+    """Return when a refused call of this cost would fit; None: unknown or never."""
+    if counter is None or cost > limit.threshold or limit.threshold <= 0:
+        return None
+    if counter.kind == "rolling":
+        return _frees(counter, limit, cost)
+    return counter.window_end
+
+
+def _frees(counter: Counter, limit: Limit, cost: int) -> datetime | None:
+    if counter.ring is None or counter.ring_head is None:
+        return None
+    width = _width(limit)
+    total = counter.used + counter.held
+    if total < limit.threshold and cost <= 1:
+        return windows.oldest_leaves_at(counter.ring_head, counter.ring, width)
+    return windows.free_at(
+        total, counter.ring_head, counter.ring, limit.threshold, cost, width
+    )
+
+
+def open_window(
+    counter: Counter, limit: Limit, moment: datetime
+) -> tuple[Counter, Counter | None]:
+    """Make a head's current window the one that an act at `moment` belongs to.
+
+    Returns the head and, if a fixed window ended, the row that keeps it. `moment` must
+    not lie before the current start; see `is_late`.
+    """
+    if counter.kind != "fixed":
+        return counter, None
+    seconds = limit.window.seconds or 0
+    if counter.window_start is None:
+        _start(counter, moment, seconds)
+        return counter, None
+    if counter.window_end is not None and moment < counter.window_end:
+        return counter, None
+    closed = Counter(
+        id=closed_id(counter, counter.window_start),
+        account_id=counter.account_id,
+        policy_id=counter.policy_id,
+        limit_key=counter.limit_key,
+        metric=counter.metric,
+        kind="fixed",
+        is_head=False,
+        subject=counter.subject,
+        subject_key=counter.subject_key,
+        window_start=counter.window_start,
+        window_end=counter.window_end,
+        used=counter.used,
+        held=counter.held,
+        fired=counter.fired,
+        is_new=True,
+        dirty=True,
+    )
+    counter.used = counter.held = 0
+    _start(counter, moment, seconds)
+    return counter, closed
+
+
+def closed_window(counter: Counter, limit: Limit, moment: datetime) -> Counter:
+    """Make the row of a fixed window in the past that no row contains yet."""
+    bounds = windows.fixed_bounds(start=moment, seconds=limit.window.seconds or 0)
+    return Counter(
+        id=closed_id(counter, moment),
+        account_id=counter.account_id,
+        policy_id=counter.policy_id,
+        limit_key=counter.limit_key,
+        metric=counter.metric,
+        kind="fixed",
+        is_head=False,
+        subject=counter.subject,
+        subject_key=counter.subject_key,
+        window_start=bounds.start,
+        window_end=bounds.end,
+        is_new=True,
+    )
+
+
+def is_late(counter: Counter, moment: datetime) -> bool:
+    """Say whether an act lies before a fixed head's current window (B3)."""
+    start = counter.window_start
+    return counter.kind == "fixed" and start is not None and moment < start
+
+
+def charge(counter: Counter, limit: Limit, amount: int, moment: datetime) -> None:
+    """Add to what is used; in a rolling counter, in the moment's own bucket."""
+    counter.dirty = True
+    if counter.kind != "rolling" or counter.ring is None or counter.ring_head is None:
+        counter.used += amount
+        return
+    bucket = windows.bucket_of(moment, _width(limit))
+    counter.used, counter.ring_head, counter.ring = windows.add(
+        counter.used, counter.ring_head, counter.ring, bucket, amount
+    )
+
+
+def hold(counter: Counter, amount: int) -> None:
+    """Add to what is held, or free it with a negative amount."""
+    counter.held += amount
+    counter.dirty = True
+
+
+def _start(counter: Counter, moment: datetime, seconds: int) -> None:
+    counter.fired = {}
+    counter.window_start = moment
+    counter.window_end = moment + timedelta(seconds=seconds)
+    counter.dirty = counter.moved = True
+
+
+def _width(limit: Limit) -> int:
+    return windows.bucket_width(limit.window.seconds or 0)

@@ -1,0 +1,161 @@
+"""What is put to the ledger, and what it answers.
+
+An *entry* is one call to authorize, one usage event, one release. Amounts are whole
+numbers; cost is micro-USD throughout.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from accounts.errors import DomainError
+
+AMOUNTS = (
+    "tokens",
+    "input_tokens",
+    "output_tokens",
+    "messages",
+    "conversations",
+    "calls",
+    "cost",
+)
+DEFAULT_TTL_SECONDS = 600
+MAX_TTL_SECONDS = 86_400
+MAX_EVENTS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class CallerKey:
+    """What the ledger has to know of the key that a call came with."""
+
+    id: UUID
+    public_id: str
+    account_id: UUID
+    project_id: UUID | None = None
+    bot_id: UUID | None = None
+
+
+@dataclass(slots=True)
+class CallIn:
+    """A call to decide on. `bot` is a public or an external id.
+
+    `estimate` maps a metric to an amount; what it leaves out is unknown, except that
+    `calls` is 1 and `messages` 0 (CONTRACT A2). `ttl_seconds` bounds a reservation.
+    """
+
+    bot: str
+    user: str | None = None
+    model: str | None = None
+    conversation: str | None = None
+    estimate: dict[str, int] | None = None
+    reserve: bool = False
+    ttl_seconds: int = DEFAULT_TTL_SECONDS
+    dry_run: bool = False
+    idempotency_key: str | None = None
+    request_digest: str | None = None
+    kind: str = "authorize"
+
+
+@dataclass(slots=True)
+class EventIn:
+    """One usage event. An amount that is None takes the default of CONTRACT A2."""
+
+    bot: str
+    id: str | None = None
+    user: str | None = None
+    model: str | None = None
+    conversation: str | None = None
+    tokens: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    messages: int | None = None
+    conversations: int | None = None
+    calls: int | None = None
+    cost: int | None = None
+    occurred_at: datetime | None = None
+    reservation: str | None = None
+    source: str = "api"
+    estimated: bool = False
+
+
+@dataclass(slots=True)
+class ReleaseIn:
+    """A reservation to be freed, by its public id."""
+
+    reservation: str
+
+
+@dataclass(slots=True)
+class ExpireIn:
+    """A reservation whose time is over; made by the ledger and the sweep only."""
+
+    reservation_id: UUID
+    holds: list[dict[str, Any]]
+
+
+Request = CallIn | EventIn | ReleaseIn | ExpireIn
+
+
+@dataclass(frozen=True, slots=True)
+class EventResult:
+    """What became of one event: `status` is recorded, duplicate or error."""
+
+    id: str | None
+    status: str
+    event_id: str | None = None
+    error: DomainError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The ledger's answer to one entry: a JSON body, or the error it ran into."""
+
+    body: dict[str, Any] | None = None
+    error: DomainError | None = None
+    replayed: bool = False
+
+
+@dataclass(slots=True)
+class Item:
+    """One caller's request: its entries are decided in order and answered together."""
+
+    account_id: UUID
+    requests: Sequence[Request]
+    key: CallerKey | None = None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """The answers to an item's entries, in their order."""
+
+    answers: list[Answer | EventResult] = field(default_factory=list)
+
+
+def checked_amounts(event: EventIn) -> dict[str, int | None]:
+    """Return an event's amounts with `tokens` made whole (A1, A2).
+
+    Raises ValueError if tokens and their parts do not add up.
+    """
+    tokens, read, written = event.tokens, event.input_tokens, event.output_tokens
+    if tokens is None:
+        tokens = (read or 0) + (written or 0)
+    elif read is not None and written is not None:
+        if read + written != tokens:
+            raise ValueError("tokens must be input_tokens + output_tokens")
+    elif (read or written or 0) > tokens:
+        raise ValueError("tokens must not be less than its parts")
+    elif read is not None:
+        written = tokens - read
+    elif written is not None:
+        read = tokens - written
+    return {
+        "tokens": tokens,
+        "input_tokens": read or 0,
+        "output_tokens": written or 0,
+        "messages": event.messages or 0,
+        "conversations": event.conversations,
+        "calls": 1 if event.calls is None else event.calls,
+        "cost": event.cost,
+    }

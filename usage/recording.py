@@ -1,0 +1,310 @@
+"""Record one usage event: claim its id, charge its counters, settle its reservation."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from accounts import ids
+from accounts.errors import (
+    DuplicateEvent,
+    FieldError,
+    ReservationMismatch,
+    UnknownReference,
+)
+from policies.rules import Limit, Window
+from usage import counters
+from usage.counters import Counter, Place
+from usage.crossing import charged
+from usage.entries import EventIn, EventResult
+from usage.loading import reservation_unknown
+from usage.work import Entry, Reserved, Work, public
+
+
+def record(work: Work, entry: Entry, request: EventIn) -> None:
+    """Apply one event exactly once, and answer it (CONTRACT A5, B6, B8)."""
+    if entry.claim is not None and _repeated(work, entry, request):
+        return
+    reserved = None
+    if request.reservation is not None:
+        reserved = _reservation(work, entry, request)
+        if reserved is None:
+            _withdraw(work, entry)
+            return
+    if not _conversation_known(work, entry, request):
+        _withdraw(work, entry)
+        return
+    _complete(work, entry, request, reserved)
+    overrun = False
+    settled: set[tuple[str, str]] = set()
+    if reserved is not None and reserved.event_id is None:
+        overrun = _settle(work, entry, reserved)
+        settled = {(held["policy"], held["limit"]) for held in reserved.holds}
+    for place in entry.places:
+        if (place.match.rule.policy_id, place.limit.key) not in settled:
+            _charge(work, entry, place)
+    _write(work, entry, request, overrun=overrun)
+
+
+def _repeated(work: Work, entry: Entry, request: EventIn) -> bool:
+    """Answer an event whose id was used before; True if it was."""
+    claim = entry.claim
+    if claim is None or entry.event_id is None:
+        return False
+    if claim in work.claimed:
+        # Ours: the first entry of the batch with this id is the one that counts.
+        work.claimed.discard(claim)
+        first = work.event_ids.get(claim)
+        entry.event_id = first[0] if first else entry.event_id
+        return False
+    first = work.event_ids.get(claim)
+    if first is None:
+        # Claimed by an entry of this batch that failed: this one claims it anew.
+        work.write("claims", claim_values(work, entry, request))
+        work.event_ids[claim] = (entry.event_id, entry.content)
+        return False
+    if first[1] == entry.content:
+        event_id = public("evt", first[0])
+        entry.answer = EventResult(request.id or event_id, "duplicate", event_id)
+    else:
+        entry.fail(DuplicateEvent())
+    return True
+
+
+def claim_values(work: Work, entry: Entry, request: EventIn) -> dict[str, Any]:
+    """Return the row that claims an event's id."""
+    return {
+        "id": entry.claim,
+        "account_id": entry.account_id,
+        "source": request.source,
+        "client_id": entry.client_id,
+        "event_id": entry.event_id,
+        "content": entry.content,
+        "created_at": work.now,
+    }
+
+
+def _withdraw(work: Work, entry: Entry) -> None:
+    """Give an id back that a failed event had claimed, so that it can be sent again."""
+    if entry.claim is not None:
+        work.forgotten_claims.append(entry.claim)
+        work.event_ids.pop(entry.claim, None)
+
+
+def _reservation(work: Work, entry: Entry, request: EventIn) -> Reserved | None:
+    reserved = work.reservations.get(entry.reservation_id or UUID(int=0))
+    if reserved is None or reserved.account_id != entry.account_id:
+        entry.fail(reservation_unknown())
+        return None
+    problems: list[FieldError] = []
+    if entry.bot is None or reserved.bot_id != entry.bot.id:
+        problems.append({"pointer": "/bot", "detail": "is not the reservation's"})
+    for name in ("user", "model"):
+        said = getattr(request, name)
+        if said is not None and said != getattr(reserved, name):
+            detail = "is not the reservation's"
+            problems.append({"pointer": f"/{name}", "detail": detail})
+    if problems:
+        entry.fail(ReservationMismatch(errors=problems))
+        return None
+    return reserved
+
+
+def _conversation_known(work: Work, entry: Entry, request: EventIn) -> bool:
+    named, bot = entry.conversation, entry.bot
+    if named is None or named["id"] is None:
+        return True
+    where = (
+        entry.account_id,
+        bot.id if bot else UUID(int=0),
+        request.conversation or "",
+    )
+    if where in work.conversations:
+        return True
+    detail = "There is no such conversation."
+    problem: FieldError = {"pointer": "/conversation", "detail": detail}
+    entry.fail(UnknownReference(errors=[problem]))
+    return False
+
+
+def _complete(
+    work: Work, entry: Entry, request: EventIn, reserved: Reserved | None
+) -> None:
+    """Fill what the event leaves open: conversation (A4), cost (A3)."""
+    if entry.amounts["conversations"] is None:
+        is_new = entry.seen is not None and entry.seen in work.new_conversations
+        entry.amounts["conversations"] = 1 if is_new else 0
+    if entry.seen is not None:
+        work.new_conversations.discard(entry.seen)
+    if entry.amounts["cost"] is None:
+        model = request.model or (reserved.model if reserved else None)
+        split = request.input_tokens is not None or request.output_tokens is not None
+        entry.amounts["cost"] = entry.book.prices.cost(
+            model=model,
+            tokens=entry.amounts["tokens"],
+            input_tokens=entry.amounts["input_tokens"] if split else None,
+            output_tokens=entry.amounts["output_tokens"] if split else None,
+            now=work.now,
+        )
+
+
+def _charge(work: Work, entry: Entry, place: Place) -> None:
+    """Charge one limit that the event falls in, in the window of its time."""
+    amount = entry.amounts.get(place.limit.metric) or 0
+    if amount == 0:
+        return
+    moment = entry.moment or work.now
+    counter, late = _window_for(work, place, moment)
+    before = _before(work, counter, place.limit)
+    counters.charge(counter, place.limit, amount, min(moment, work.now))
+    charged(work, entry, place.match, place.limit, counter, before=before, late=late)
+
+
+def _window_for(work: Work, place: Place, moment: datetime) -> tuple[Counter, bool]:
+    """Return the counter whose window holds the moment, and whether it is over."""
+    counter = work.counters[place.id]
+    limit = place.limit
+    if counter.kind in ("calendar", "lifetime"):
+        end = counter.window_end
+        return counter, end is not None and end <= work.now
+    # A head's window never opens in the future: `moment` may be 5 minutes ahead.
+    moment = min(moment, work.now)
+    if counter.kind == "rolling":
+        return counter, False
+    if counters.is_late(counter, moment):
+        return _closed(work, counter, limit, moment), True
+    counter, closed = counters.open_window(counter, limit, moment)
+    if closed is not None:
+        work.counters[closed.id] = closed
+        work.closed.setdefault(counter.id, []).append(closed)
+    end = counter.window_end
+    return counter, end is not None and end <= work.now
+
+
+def _closed(work: Work, head: Counter, limit: Limit, moment: datetime) -> Counter:
+    """Return the past window of a fixed limit that holds the moment (B3)."""
+    for closed in work.closed.get(head.id, ()):
+        start, end = closed.window_start, closed.window_end
+        if start is not None and end is not None and start <= moment < end:
+            return closed
+    closed = counters.closed_window(head, limit, moment)
+    work.counters[closed.id] = closed
+    work.closed.setdefault(head.id, []).append(closed)
+    return closed
+
+
+def _before(work: Work, counter: Counter, limit: Limit) -> int:
+    counters.bring_forward(counter, limit, work.now)
+    return counter.used
+
+
+def _settle(work: Work, entry: Entry, reserved: Reserved) -> bool:
+    """Charge the counters that the reservation's hold sits on (B6).
+
+    Returns whether anything of it passed the hold. What comes after expiry or release
+    is charged in full.
+    """
+    is_open = reserved.state == "open" and reserved.expires_at > work.now
+    overrun = not is_open
+    for held in reserved.holds:
+        actual = entry.amounts.get(held["metric"])
+        # No price was known when it was settled: what was held for it is charged.
+        amount = held["amount"] if actual is None else actual
+        if reserved.state == "open":
+            counter = held_counter(work, held)
+            if counter is not None:
+                counters.hold(counter, -held["amount"])
+        overrun = overrun or amount > held["amount"]
+        _charge_held(work, entry, held, amount)
+    if reserved.state == "open":
+        reserved.state = "settled" if is_open else "expired"
+        reserved.ended_at = work.now
+    reserved.event_id = entry.event_id
+    reserved.dirty = True
+    return overrun
+
+
+def held_counter(work: Work, held: dict[str, Any]) -> Counter | None:
+    """Return the counter that a hold sits on: the head, or the window it closed."""
+    counter = work.counters.get(UUID(held["counter"]))
+    if counter is None or held["start"] is None:
+        return counter
+    start = datetime.fromisoformat(held["start"])
+    if counter.window_start == start:
+        return counter
+    return work.counters.get(UUID(held["closed"]))
+
+
+def _charge_held(work: Work, entry: Entry, held: dict[str, Any], amount: int) -> None:
+    counter = held_counter(work, held)
+    if counter is None or amount == 0:
+        return
+    window = Window(kind=counter.kind, seconds=held["seconds"])
+    limit = Limit(held["metric"], 0, window, held["limit"])
+    before = _before(work, counter, limit)
+    counters.charge(counter, limit, amount, work.now)
+    for place in entry.places:
+        same = place.match.rule.policy_id == held["policy"]
+        if same and place.limit.key == held["limit"]:
+            end = counter.window_end
+            late = end is not None and end <= work.now
+            charged(
+                work, entry, place.match, place.limit, counter, before=before, late=late
+            )
+
+
+def _write(work: Work, entry: Entry, request: EventIn, *, overrun: bool) -> None:
+    bot, event_id = entry.bot, entry.event_id
+    if bot is None or event_id is None:
+        return
+    key = entry.item.key
+    row = {
+        "id": event_id,
+        "account_id": entry.account_id,
+        "sequence": work.next_sequence(),
+        "source": request.source,
+        "client_id": entry.client_id,
+        "bot_id": bot.id,
+        "project_id": entry.project_id,
+        "key_id": key.id if key else None,
+        "user": entry.caller.user if entry.caller else None,
+        "model": request.model,
+        "conversation_id": _converse(work, entry),
+        "occurred_at": entry.moment,
+        "created_at": work.now,
+        "reservation_id": entry.reservation_id,
+        "overrun": overrun,
+        "estimated": request.estimated,
+    }
+    row |= entry.amounts
+    work.write("events", row)
+    public_id = public("evt", event_id)
+    entry.answer = EventResult(request.id or public_id, "recorded", public_id)
+
+
+def _converse(work: Work, entry: Entry) -> UUID | None:
+    """Create the conversation that the event names first, or mark its activity."""
+    named, bot = entry.conversation, entry.bot
+    if named is None or bot is None:
+        return None
+    name = named["external_id"] or public("cnv", UUID(named["id"]))
+    where = (entry.account_id, bot.id, name)
+    active_at = min(entry.moment or work.now, work.now)
+    known = work.conversations.get(where)
+    if known is not None:
+        touched = {"id": known, "account_id": entry.account_id}
+        work.write("touched", touched | {"last_activity_at": active_at})
+        return known
+    row_id = ids.new_id(work.now)
+    work.conversations[where] = row_id
+    row = {
+        "id": row_id,
+        "account_id": entry.account_id,
+        "bot_id": bot.id,
+        "external_id": name,
+        "user": entry.caller.user if entry.caller else None,
+        "started_at": active_at,
+        "last_activity_at": active_at,
+        "created_at": work.now,
+    }
+    work.write("conversations", row)
+    return row_id

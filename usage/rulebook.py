@@ -1,0 +1,189 @@
+"""What one process remembers of an account's rules, and for how long.
+
+A book holds what was true at one `version` of its account. Every edit that matters
+bumps the version under the account's exclusive lock, and a batch compares versions
+under the shared one: a stale book is thrown away before anything is decided by it
+(CONTRACT C9).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from accounts import ids
+from policies.covers import cover_of_policy
+from policies.matching import (
+    Caller,
+    Subject,
+    enforced,
+    matches,
+    subject_key,
+    subject_of,
+)
+from policies.rules import UsageRule, usage_rule
+from usage.pricing import Price, PriceList
+
+_MATCHES_KEPT = 20_000
+_COUNTERS_KEPT = 200_000
+_HOLDS_KEPT = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class BotInfo:
+    """A bot as the ledger needs it; `state` is active, disabled or revoked."""
+
+    id: UUID
+    public_id: str
+    external_id: str | None
+    name: str
+    project_id: UUID | None
+    owner: str | None
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyInfo:
+    """Whether a key may be used, as of the book's version."""
+
+    id: UUID
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRule:
+    """A usage policy that is not off; one without a project is everybody's (G7)."""
+
+    policy_id: UUID
+    project_id: UUID | None
+    rule: UsageRule
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One policy that a call falls under, with the subject it counts for."""
+
+    rule: UsageRule
+    policy_id: UUID
+    subject: Subject
+    subject_key: str
+    cover: UUID | None
+    enforced: bool
+    shared: bool
+
+
+@dataclass(slots=True)
+class Book:
+    """An account's compiled rules at one version."""
+
+    account_id: UUID
+    version: int
+    rules: list[LiveRule] = field(default_factory=list)
+    prices: PriceList = field(default_factory=lambda: PriceList(()))
+    bots: dict[str, BotInfo | None] = field(default_factory=dict)
+    keys: dict[UUID, KeyInfo | None] = field(default_factory=dict)
+    _matches: dict[Caller, tuple[Match, ...]] = field(default_factory=dict)
+
+    def matches(self, caller: Caller) -> tuple[Match, ...]:
+        """Return every live usage policy that the caller falls under, by policy id."""
+        found = self._matches.get(caller)
+        if found is None:
+            if len(self._matches) >= _MATCHES_KEPT:
+                self._matches.clear()
+            found = tuple(
+                _match(live, caller)
+                for live in self.rules
+                if matches(live.rule.scope, caller)
+            )
+            self._matches[caller] = found
+        return found
+
+    def add_bots(self, rows: Iterable[Sequence[Any]]) -> None:
+        """Remember bots that were read: columns of `statements.BOTS`."""
+        for row in rows:
+            bot_id, _, external_id, name, project_id, owner, state = row
+            public_id = ids.encode_id("bot", bot_id)
+            info = BotInfo(
+                bot_id, public_id, external_id, name, project_id, owner, state
+            )
+            self.bots[public_id] = info
+            if external_id is not None:
+                self.bots[external_id] = info
+
+
+def _match(live: LiveRule, caller: Caller) -> Match:
+    rule, policy_id = live.rule, live.policy_id
+    subject = subject_of(rule.group_by, caller)
+    key = subject_key(subject)
+    blocks = rule.actions.block is not None
+    return Match(
+        rule=rule,
+        policy_id=policy_id,
+        subject=subject,
+        subject_key=key,
+        cover=cover_of_policy(policy_id, key) if blocks else None,
+        enforced=enforced(rule, caller),
+        shared=live.project_id is None,
+    )
+
+
+_read_moments = msgspec.json.Decoder(dict[str, datetime]).decode
+
+
+class Rulebooks:
+    """The books of one process, by account."""
+
+    def __init__(self) -> None:
+        self._books: dict[UUID, Book] = {}
+        # Counters that exist: they are never deleted while their window can be
+        # charged, so they need not be inserted again before they are locked.
+        self.known_counters: set[UUID] = set()
+        # The holds of reservations that this process made: they never change.
+        self.holds: dict[tuple[UUID, UUID], list[dict[str, Any]]] = {}
+
+    def tidy(self) -> None:
+        """Keep what is only remembered for speed within bounds."""
+        if len(self.known_counters) > _COUNTERS_KEPT:
+            self.known_counters.clear()
+        while len(self.holds) > _HOLDS_KEPT:
+            self.holds.pop(next(iter(self.holds)))
+
+    def get(self, account_id: UUID) -> Book | None:
+        """Return the book of an account if there is one."""
+        return self._books.get(account_id)
+
+    def forget(self, account_id: UUID) -> None:
+        """Throw a stale book away."""
+        self._books.pop(account_id, None)
+
+    def open(
+        self,
+        *,
+        versions: Mapping[UUID, int],
+        policies: Iterable[Sequence[Any]],
+        prices: Iterable[Sequence[Any]],
+    ) -> None:
+        """Make new books from rows of `statements.POLICIES` and `PRICES`."""
+        rules: dict[UUID, list[LiveRule]] = {a: [] for a in versions}
+        for policy_id, account_id, project_id, revision, document, since in policies:
+            rule = usage_rule(
+                policy_id=ids.encode_id("pol", policy_id),
+                revision=revision,
+                document=msgspec.json.decode(document),
+                counting_since=_read_moments(since),
+            )
+            rules[account_id].append(LiveRule(policy_id, project_id, rule))
+        own: dict[UUID, list[Price]] = {a: [] for a in versions}
+        for account_id, model, read, written, total in prices:
+            own[account_id].append(Price(model, read, written, total))
+        for account_id, version in versions.items():
+            self._books[account_id] = Book(
+                account_id=account_id,
+                version=version,
+                rules=rules[account_id],
+                prices=PriceList(own[account_id]),
+            )

@@ -1,0 +1,130 @@
+"""One batch in memory: its entries, what it locked and what it will write."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from accounts import ids
+from accounts.errors import DomainError
+from policies.decision import BlockView
+from policies.matching import Caller
+from usage.counters import Counter, Place
+from usage.entries import Answer, EventResult, Item, Request
+from usage.rulebook import Book, BotInfo, Match, Rulebooks
+
+
+class Restart(Exception):  # noqa: N818 - it is no error: the batch runs once more
+    """What the batch assumed is not so: roll back and run it again."""
+
+
+@dataclass(slots=True)
+class Reserved:
+    """A reservation row under its lock."""
+
+    id: UUID
+    account_id: UUID
+    bot_id: UUID
+    user: str | None
+    model: str | None
+    state: str
+    amounts: dict[str, int]
+    holds: list[dict[str, Any]]
+    ttl_seconds: int
+    expires_at: datetime
+    dispatched: bool
+    event_id: UUID | None
+    dirty: bool = False
+    ended_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class Entry:
+    """One request of one item, from its resolution to its answer."""
+
+    item: Item
+    request: Request
+    book: Book
+    bot: BotInfo | None = None
+    caller: Caller | None = None
+    project_id: UUID | None = None
+    project: str | None = None
+    matches: tuple[Match, ...] = ()
+    places: list[Place] = field(default_factory=list)
+    moment: datetime | None = None
+    reservation_id: UUID | None = None
+    holds: list[dict[str, Any]] | None = None
+    claim: UUID | None = None
+    client_id: str = ""
+    content: str = ""
+    event_id: UUID | None = None
+    seen: UUID | None = None
+    conversation: dict[str, Any] | None = None
+    amounts: dict[str, int | None] = field(default_factory=dict)
+    answer: Answer | EventResult | None = None
+
+    @property
+    def account_id(self) -> UUID:
+        """The account that the entry belongs to."""
+        return self.item.account_id
+
+    def fail(self, error: DomainError) -> None:
+        """Answer with an error and take no further part."""
+        name = getattr(self.request, "id", None)
+        if hasattr(self.request, "occurred_at"):
+            self.answer = EventResult(name, "error", error=error)
+        else:
+            self.answer = Answer(error=error)
+
+
+@dataclass(slots=True)
+class Work:
+    """Everything one batch knows and changes. Nothing of it outlives the batch."""
+
+    now: datetime
+    books: Rulebooks
+    entries: list[Entry] = field(default_factory=list)
+    counters: dict[UUID, Counter] = field(default_factory=dict)
+    closed: dict[UUID, list[Counter]] = field(default_factory=dict)
+    reservations: dict[UUID, Reserved] = field(default_factory=dict)
+    blocks: dict[UUID, list[BlockView]] = field(default_factory=dict)
+    claimed: set[UUID] = field(default_factory=set)
+    event_ids: dict[UUID, tuple[UUID, str]] = field(default_factory=dict)
+    new_conversations: set[UUID] = field(default_factory=set)
+    seen_conversations: set[UUID] = field(default_factory=set)
+    conversations: dict[tuple[UUID, UUID, str], UUID] = field(default_factory=dict)
+    overdue: list[tuple[UUID, UUID, list[dict[str, Any]]]] = field(default_factory=list)
+    idempotent: dict[tuple[UUID, str], tuple[str, Answer]] = field(default_factory=dict)
+    forgotten_claims: list[UUID] = field(default_factory=list)
+    rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    sequence: int = 0
+    refused_for_holds: bool = False
+
+    def next_sequence(self) -> int:
+        """Return the next number of the ledger's order."""
+        self.sequence += 1
+        return self.sequence
+
+    def write(self, table: str, row: dict[str, Any]) -> None:
+        """Add a row to what is written when the batch has decided everything."""
+        self.rows.setdefault(table, []).append(row)
+
+
+def stamp(moment: datetime | None) -> str | None:
+    """Return a moment as RFC 3339 in UTC."""
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+@lru_cache(maxsize=65_536)
+def public(prefix: str, value: UUID) -> str:
+    """Return a public id; remembered, because the same ones come again and again."""
+    return ids.encode_id(prefix, value)
+
+
+def uuids(values: Sequence[UUID]) -> str:
+    """Return ids, ascending and once each, as the literal of a `uuid[]`."""
+    return "{" + ",".join(str(value) for value in sorted(set(values))) + "}"
