@@ -11,7 +11,9 @@ from policies.models import Policy
 class PruneRun(PublicIdModel):
     """One run of one retention policy, and what it deleted.
 
-    `deleted` maps a table to a number of rows. Nothing younger than `cutoff` was.
+    A run by the house's own rule (events after 400 days, decisions by plan) has no
+    policy and revision 0. `deleted` maps a table to a number of rows. Nothing younger
+    than `cutoff` was.
     """
 
     prefix = "run"
@@ -23,7 +25,9 @@ class PruneRun(PublicIdModel):
         FAILED = "failed"
 
     account = models.ForeignKey(Account, models.CASCADE, related_name="prune_runs")
-    policy = models.ForeignKey(Policy, models.CASCADE, related_name="prune_runs")
+    policy = models.ForeignKey(
+        Policy, models.CASCADE, null=True, blank=True, related_name="prune_runs"
+    )
     policy_revision = models.PositiveIntegerField()
     target = models.CharField(max_length=20)
     cutoff = models.DateTimeField()

@@ -51,17 +51,22 @@ def create_conversation(
         raise NotFound
     started = started_at or min(last_activity_at or now, now)
     active = last_activity_at or (started if started_at else now)
-    values = dict(external_id=external_id, user=user, title=title, meta=meta or {})
+    values = {
+        "external_id": external_id,
+        "user": user,
+        "title": title,
+        "meta": dict(meta or {}),
+    }
     _check_texts(values)
     _check_times(started, active, now)
     conversation = Conversation(
+        **values,
         id=ids.new_id(now),
         account=account,
         bot=bot,
         started_at=started,
         last_activity_at=active,
         created_at=now,
-        **values,
     )
     _insert(conversation)
     _remember(conversation)
@@ -84,7 +89,7 @@ def append_message(
     Raises InvalidBody, and NotFound when the conversation is gone.
     """
     moment = created_at or now
-    values = {"role": role, "text": text, "tokens": tokens, "meta": meta or {}}
+    values = {"role": role, "text": text, "tokens": tokens, "meta": dict(meta or {})}
     _check_message(values, moment, now)
     # The row is locked before the message is written: pruning skips a locked row, and
     # what it has locked already is gone when this returns.

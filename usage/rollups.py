@@ -19,8 +19,8 @@ from usage.models import RollupProgress
 # The key is a digest of the combination; JSON keeps a null apart from an empty text.
 _ROLL_UP = """WITH e AS MATERIALIZED (
 SELECT account_id, date_trunc('hour', occurred_at, 'UTC') AS hour, project_id, bot_id,
- key_id, coalesce("user", '') AS "user", coalesce(model, '') AS model, count(*) AS events,
- sum(tokens) AS tokens, sum(input_tokens) AS input_tokens,
+ key_id, coalesce("user", '') AS "user", coalesce(model, '') AS model,
+ count(*) AS events, sum(tokens) AS tokens, sum(input_tokens) AS input_tokens,
  sum(output_tokens) AS output_tokens, sum(messages) AS messages,
  sum(conversations) AS conversations, sum(calls) AS calls,
  coalesce(sum(cost), 0) AS cost, count(*) FILTER (WHERE cost IS NULL) AS unpriced
