@@ -1,0 +1,151 @@
+"""What an alert's mail says, and that nothing in a name can break out of it."""
+
+import socket
+from datetime import timedelta
+from email import message_from_bytes, policy
+
+import pytest
+from aiosmtpd.controller import Controller
+from django.test import override_settings
+
+from alerts import services
+from alerts.mail import compose, one_line, subject_of
+from alerts.models import Delivery
+from tests.alerts.conftest import NOW
+
+pytestmark = pytest.mark.django_db
+
+
+class Sink:
+    """Keeps what it is sent."""
+
+    def __init__(self):
+        self.envelopes = []
+
+    async def handle_DATA(self, server, session, envelope):  # noqa: N802
+        self.envelopes.append(envelope)
+        return "250 OK"
+
+
+@pytest.fixture
+def sink():
+    handler = Sink()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    controller = Controller(handler, hostname="127.0.0.1", port=port)
+    controller.start()
+    with override_settings(
+        EMAIL_BACKEND="django.core.mail.backends.smtp.EmailBackend",
+        EMAIL_HOST="127.0.0.1",
+        EMAIL_PORT=port,
+        EMAIL_USE_TLS=False,
+        EMAIL_USE_SSL=False,
+        EMAIL_HOST_USER="",
+        EMAIL_HOST_PASSWORD="",
+    ):
+        yield handler
+    controller.stop()
+
+
+def composed(alert):
+    return compose(Delivery.objects.get(alert=alert))
+
+
+def test_the_mail_says_what_happened_and_where_to_look(opened, settings):
+    settings.POLICYHUB_SITE_URL = "https://hub.example.com"
+    alert = opened(resets_at=NOW + timedelta(hours=12))
+
+    message = composed(alert)
+
+    link = f"https://hub.example.com/app/alice/alerts/{alert.public_id}/"
+    ((html, kind),) = message.alternatives
+    assert kind == "text/html"
+    for text in (message.body, html):
+        assert "Daily cap: 1,000 of 1,000 tokens used." in text
+        assert "What PolicyHub did: The policy's" in text.replace("&#x27;", "'")
+        assert "Resets: 2026-11-22 00:00 UTC" in text
+        assert link in text
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ({"late": True}, "had ended"),
+        ({"enforced": False}, "not enforced"),
+        ({"state": "warning", "step": 80}, "early warning"),
+        ({"kind": "retention_paused"}, "Nothing was deleted"),
+    ],
+)
+def test_the_mail_says_what_was_done(opened, facts, expected):
+    assert expected in composed(opened(**facts)).body
+
+
+def test_names_are_escaped_in_html(opened):
+    alert = opened(policy_name="<img src=x>", message="<b>&")
+
+    message = composed(alert)
+
+    ((html, _),) = message.alternatives
+    assert "<img" not in html
+    assert "<b>&" not in html
+    assert "<b>&" in message.body
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a\r\nBcc: eve@example.com",
+        "a\nb",
+        "a\x00b\x1b[31m",
+        "a\u2028b\u2029c",
+        "abc\u202egnp.exe",
+        "x" * 200,
+    ],
+)
+def test_a_name_cannot_add_a_header(opened, name):
+    alert = opened(policy_name=name.replace("\x00", ""))
+    subject = subject_of(alert)
+
+    assert len(subject) <= 180
+    assert subject == one_line(subject)
+    message = message_from_bytes(composed(alert).message().as_bytes())
+    assert message["Bcc"] is None
+
+
+def test_a_recipient_cannot_add_a_header(opened):
+    opened(recipients=[("email", "a@example.com\nBcc: eve@example.com")])
+
+    assert services.deliver_due(now=NOW) == 0
+    delivery = Delivery.objects.get()
+    assert delivery.attempts == 1
+    assert "BadHeaderError" in delivery.last_error
+
+
+def test_a_mail_reaches_a_real_server(opened, sink):
+    opened(1)
+    opened(2, recipients=[("email", "ops@example.com")], policy_name="Größe — 日本")
+
+    assert services.deliver_due(now=NOW) == 2
+
+    first, second = sink.envelopes
+    assert first.rcpt_tos == ["alice@example.com"]
+    assert second.rcpt_tos == ["ops@example.com"]
+    message = message_from_bytes(second.content, policy=policy.default)
+    assert "Größe — 日本" in message["Subject"]
+    delivery = Delivery.objects.get(recipient="ops@example.com")
+    assert message["Message-ID"] == f"<{delivery.public_id}@policyhub>"
+    assert message.get_body(["plain"]) is not None
+    assert message.get_body(["html"]) is not None
+
+
+def test_a_server_that_refuses_is_tried_again(opened, sink):
+    async def refuse(server, session, envelope):
+        return "451 later"
+
+    accept, sink.handle_DATA = sink.handle_DATA, refuse
+    opened()
+    assert services.deliver_due(now=NOW) == 0
+
+    sink.handle_DATA = accept
+    assert services.deliver_due(now=NOW + timedelta(seconds=31)) == 1
+    assert len(sink.envelopes) == 1
