@@ -45,6 +45,18 @@ def member_of(*, account: Account, person: Person) -> Member | None:
     return Member.objects.filter(account=account, person=person).first()
 
 
+def member_by_slug(*, slug: str, person: Person) -> Member | None:
+    """Return a person's membership of the account with this slug, if they have one."""
+    mine = Member.objects.filter(account__slug=slug, person=person)
+    return mine.select_related("account").first()
+
+
+def memberships(person: Person) -> QuerySet[Member]:
+    """Return a person's memberships with their accounts, by the account's name."""
+    mine = Member.objects.filter(person=person).select_related("account")
+    return mine.order_by("account__name", "id")
+
+
 def members(account: Account) -> QuerySet[Member]:
     """Return the members of an account."""
     return account.members.select_related("person").order_by("id")
@@ -121,7 +133,8 @@ def keys(account: Account, *, project: Project | None = None) -> QuerySet[ApiKey
     found = ApiKey.objects.filter(account=account)
     if project is not None:
         found = found.filter(project=project)
-    return found.select_related("account", "project", "bot").order_by("id")
+    related = found.select_related("account", "project", "bot", "replaces")
+    return related.order_by("id")
 
 
 def key_of(
@@ -145,6 +158,13 @@ def authenticate_key(text: str, now: datetime) -> ApiKey:
     if key is None or not is_live(key, now):
         raise InvalidKey
     return key
+
+
+def key_status(key: ApiKey, now: datetime) -> str:
+    """Return `active`, `expired` or `revoked`."""
+    if key.revoked_at is not None:
+        return "revoked"
+    return "active" if is_live(key, now) else "expired"
 
 
 def changes(account: Account, target: str | None = None) -> QuerySet[ChangeRecord]:

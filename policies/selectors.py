@@ -3,7 +3,9 @@
 What is foreign looks exactly like what is absent: NotFound (CONTRACT G2).
 """
 
+from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
@@ -118,19 +120,7 @@ def block_of(account: Account, policy: Policy, public_id: str) -> Block:
 
 def blocks_of_bot(account: Account, bot: Bot, now: datetime) -> list[Block]:
     """Return the live blocks that refuse some or all of a bot's calls."""
-    by_policy = Q(kind=Block.Kind.POLICY) & (
-        Q(policy__scope_bot=None) | Q(policy__scope_bot=bot)
-    )
-    if bot.project_id is None:
-        by_policy &= Q(policy__scope_project=None)
-    else:
-        by_policy &= Q(policy__scope_project=None) | Q(
-            policy__scope_project_id=bot.project_id
-        )
-    found = blocks(account, live_at=now).filter(Q(bot=bot, policy=None) | by_policy)
-    revokes = blocks(account, live_at=now).filter(bot=bot, kind=Block.Kind.REVOKE)
-    concerning = [block for block in found if _subject_fits(block, bot)]
-    return [*concerning, *revokes]
+    return [block for block in blocks(account, live_at=now) if _concerns(block, bot)]
 
 
 def bot_pause(account: Account, bot: Bot, now: datetime) -> Block | None:
@@ -138,15 +128,21 @@ def bot_pause(account: Account, bot: Bot, now: datetime) -> Block | None:
 
     Of several, the one that ends last; None if none does.
     """
-    whole = [
-        block
-        for block in blocks_of_bot(account, bot, now)
-        if block.enforced and _covers_wholly(block)
-    ]
-    endless = [block for block in whole if block.ends_at is None]
-    if endless:
-        return endless[0]
-    return max(whole, key=lambda block: block.ends_at or now, default=None)
+    return bot_pauses(account, [bot], now).get(bot.id)
+
+
+def bot_pauses(
+    account: Account, bots: Sequence[Bot], now: datetime
+) -> dict[UUID, Block]:
+    """Return what `bot_pause` does for several bots, by the bot's key."""
+    live = blocks(account, live_at=now).filter(enforced=True)
+    whole = [block for block in live if _covers_wholly(block)]
+    pauses = {}
+    for bot in bots:
+        mine = [block for block in whole if _concerns(block, bot)]
+        if mine:
+            pauses[bot.id] = max(mine, key=_lasts)
+    return pauses
 
 
 def rule_of(policy: Policy) -> UsageRule:
@@ -177,11 +173,20 @@ def _live(moment: datetime) -> Q:
     return unended & unlifted & Q(starts_at__lte=moment)
 
 
-def _subject_fits(block: Block, bot: Bot) -> bool:
-    """Say whether a block's subject can be that of a call of this bot."""
+def _concerns(block: Block, bot: Bot) -> bool:
+    """Say whether a block can refuse a call of this bot."""
+    if block.policy is None or block.kind == Block.Kind.REVOKE:
+        return block.bot_id == bot.id
+    policy = block.policy
+    in_scope = policy.scope_bot_id in (None, bot.id) and policy.scope_project_id in (
+        None,
+        bot.project_id,
+    )
     project = None if bot.project is None else bot.project.public_id
     own = {"bot": bot.public_id, "project": project}
-    return all(own[field] == value for field, value in block.subject if field in own)
+    return in_scope and all(
+        own[field] == value for field, value in block.subject if field in own
+    )
 
 
 def _covers_wholly(block: Block) -> bool:
@@ -189,3 +194,7 @@ def _covers_wholly(block: Block) -> bool:
         return True
     scope = Scope(**block.policy.document["scope"])
     return covers_bot_wholly(scope, [field for field, _ in block.subject])
+
+
+def _lasts(block: Block) -> tuple[bool, datetime]:
+    return block.ends_at is None, block.ends_at or block.starts_at
