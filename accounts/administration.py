@@ -1,0 +1,198 @@
+"""Kinds of admin pages: facts, rows edited by services, and actions that ask first.
+
+Nothing is written here: a page or an action translates, calls one service, and shows
+what became of it. The service leaves the change record.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from django.contrib import admin, messages
+from django.contrib.auth import get_permission_codename
+from django.db import models
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.utils.timezone import now
+
+from accounts.actors import Actor
+from accounts.errors import DomainError
+from accounts.models import Person
+
+CONFIRMED = "confirmed"
+_LISTED = 50
+
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[Any]
+else:
+    ModelAdmin = admin.ModelAdmin
+
+Action = Callable[[ModelAdmin, HttpRequest, QuerySet[Any]], HttpResponse | None]
+
+
+class Deed(NamedTuple):
+    """What an action hands to its service, besides the row."""
+
+    actor: Actor
+    reason: str
+    now: datetime
+
+
+def actor_of(request: HttpRequest) -> Actor:
+    """Return the admin who is logged in as the author of a change."""
+    return Actor.person(cast("Person", request.user))
+
+
+def service_action(
+    *, description: str, question: str = "", done: str
+) -> Callable[[Callable[[Any, Deed], object]], Action]:
+    """Make an admin action of a function that calls a service for one row.
+
+    With a `question` it asks first, and for a reason. `done` says what was done, as in
+    “3 rows: blocked.” A row that the service refuses is named with the service's
+    reason, and the others go on.
+    """
+
+    def decorate(perform: Callable[[Any, Deed], object]) -> Action:
+        @admin.action(description=description, permissions=["act"])
+        def action(
+            model_admin: ModelAdmin,
+            request: HttpRequest,
+            rows: QuerySet[Any],
+        ) -> HttpResponse | None:
+            if question and CONFIRMED not in request.POST:
+                return _ask(model_admin, request, rows, description, question)
+            _perform_all(model_admin, request, rows, perform, done)
+            return None
+
+        # Django finds an action by its name, and two of them must not share one.
+        action.__name__ = perform.__name__
+        return cast("Action", action)
+
+    return decorate
+
+
+def _ask(
+    model_admin: ModelAdmin,
+    request: HttpRequest,
+    rows: QuerySet[Any],
+    description: str,
+    question: str,
+) -> HttpResponse:
+    count = rows.count()
+    context = {
+        **model_admin.admin_site.each_context(request),
+        "opts": model_admin.opts,
+        "title": description,
+        "question": question,
+        "count": count,
+        "rows": list(rows[:_LISTED]),
+        "more": max(count - _LISTED, 0),
+        "action": request.POST["action"],
+        "across": request.POST.get("select_across", "0"),
+        "selected": request.POST.getlist("_selected_action"),
+        "media": model_admin.media,
+    }
+    return TemplateResponse(request, "admin/confirm_action.html", context)
+
+
+def _perform_all(
+    model_admin: ModelAdmin,
+    request: HttpRequest,
+    rows: Iterable[Any],
+    perform: Callable[[Any, Deed], object],
+    done: str,
+) -> None:
+    reason = request.POST.get("reason", "").strip()
+    deed = Deed(actor_of(request), reason, now())
+    count = 0
+    for row in rows:
+        try:
+            perform(row, deed)
+        except DomainError as error:
+            model_admin.message_user(request, f"{row}: {error.detail}", messages.ERROR)
+        else:
+            model_admin.log_change(request, row, f"{done}. {reason}".strip())
+            count += 1
+    if count:
+        noun = "row" if count == 1 else "rows"
+        model_admin.message_user(request, f"{count} {noun}: {done}.", messages.SUCCESS)
+
+
+class ActingAdmin(ModelAdmin):
+    """Lets actions run for those who may change the model, though nobody edits it."""
+
+    show_full_result_count = False
+    list_per_page = 50
+
+    def has_act_permission(self, request: HttpRequest) -> bool:
+        """Say whether the person may run this model's actions."""
+        codename = get_permission_codename("change", self.opts)
+        user = cast("Person", request.user)
+        return user.has_perm(f"{self.opts.app_label}.{codename}")
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Leave out Django's own deletion: nothing is deleted behind a service."""
+        actions = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions
+
+
+class FactAdmin(ActingAdmin):
+    """Rows that are read: nobody adds, changes or deletes one by hand."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Facts are written by what happens."""
+        return False
+
+    def has_change_permission(
+        self, request: HttpRequest, obj: models.Model | None = None
+    ) -> bool:
+        """Facts stay."""
+        return False
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: models.Model | None = None
+    ) -> bool:
+        """Facts go by retention only."""
+        return False
+
+
+class ServiceAdmin(ActingAdmin):
+    """Rows that a form may edit, each save by one call of a service.
+
+    A subclass says in `write` which service it is.
+    """
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: models.Model | None = None
+    ) -> bool:
+        """Rows are archived or removed by actions, with their reasons."""
+        return False
+
+    def write(self, row: Any, changes: dict[str, Any], deed: Deed, *, new: bool) -> Any:
+        """Call the service; return the row that it wrote."""
+        raise NotImplementedError
+
+    def save_model(
+        self, request: HttpRequest, obj: Any, form: Any, change: bool
+    ) -> None:
+        """Hand what the form changed to the service."""
+        changes = {name: form.cleaned_data[name] for name in form.changed_data}
+        deed = Deed(actor_of(request), "", now())
+        obj.id = self.write(obj, changes, deed, new=not change).id
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """Show the form; what the service refuses is said above it."""
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except DomainError as error:
+            self.message_user(request, error.detail, messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
