@@ -1,0 +1,255 @@
+"""Who is in the demo: accounts, projects, bots and what was written down for them.
+
+Every policy is scoped to one of these bots, so a bot that is registered later meets
+none of them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+ACCOUNT = "demo"
+EMAIL = "demo@example.com"
+RUNAWAY = "crawler"
+
+
+@dataclass(frozen=True, slots=True)
+class DemoBot:
+    """A bot and how it works.
+
+    `rhythm` names its day and week, `peak` the events of its busiest hour, `tokens` the
+    usual input and output of one event. `talks` is the share of events that belong to a
+    conversation; 0 for a bot that talks to nobody.
+    """
+
+    external_id: str
+    name: str
+    description: str
+    rhythm: str
+    peak: float
+    tokens: tuple[int, int]
+    models: tuple[str, ...]
+    users: int = 0
+    talks: float = 0.0
+    project: str | None = None
+    owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DemoPolicy:
+    """A policy for one bot; `rule` is its document without name and scope."""
+
+    bot: str
+    name: str
+    rule: Mapping[str, Any]
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoAccount:
+    """An account with everything in it. `late` policies are written at the end."""
+
+    slug: str
+    name: str
+    owner: str
+    bots: tuple[DemoBot, ...]
+    policies: tuple[DemoPolicy, ...]
+    late: tuple[DemoPolicy, ...] = ()
+    projects: Mapping[str, str] = field(default_factory=dict)
+
+
+def _window(unit: str) -> dict[str, Any]:
+    return {"kind": "calendar", "unit": unit, "timezone": "UTC"}
+
+
+def _usage(
+    metric: str,
+    threshold: int | str,
+    window: Mapping[str, Any],
+    actions: Mapping[str, Any],
+    **more: Any,
+) -> dict[str, Any]:
+    limit = {"metric": metric, "threshold": threshold, "window": dict(window)}
+    return {"type": "usage", "limits": [limit], "actions": dict(actions)} | more
+
+
+def _keep(days: int, mode: str = "enforce") -> dict[str, Any]:
+    retention = {"target": "conversations", "max_age_days": days}
+    return {"type": "retention", "retention": retention, "rollout_mode": mode}
+
+
+_TELL = {"warn": {}, "email": {}}
+_EARLY = {"alert_steps": [80, 100]}
+
+DEMO = DemoAccount(
+    slug=ACCOUNT,
+    name="Demo",
+    owner=EMAIL,
+    projects={"care": "Customer care", "office": "Back office"},
+    bots=(
+        DemoBot(
+            *("support-desk", "Support desk", "Answers customers on the web site."),
+            *("office", 6.0, (900, 350), ("gpt-4o-mini", "gpt-4o")),
+            users=60,
+            talks=0.5,
+            project="care",
+        ),
+        DemoBot(
+            *("returns", "Returns", "Walks customers through a return."),
+            *("shop", 3.5, (500, 220), ("gpt-4o-mini",)),
+            users=90,
+            talks=0.6,
+            project="care",
+        ),
+        DemoBot(
+            *("voice", "Voice line", "Answers the phone, day and night."),
+            *("steady", 2.0, (420, 160), ("gpt-4o-mini",)),
+            users=40,
+            talks=0.4,
+            project="care",
+        ),
+        DemoBot(
+            *("invoices", "Invoice reader", "Reads what came in, every night."),
+            *("night", 9.0, (2600, 240), ("gpt-4o",)),
+            project="office",
+        ),
+        DemoBot(
+            *(RUNAWAY, "Crawler", "Reads the web for the sales team."),
+            *("office", 2.5, (2200, 300), ("gpt-4o-mini",)),
+            project="office",
+            owner="sales@example.com",
+        ),
+        DemoBot(
+            *("copilot", "Code copilot", "Helps the developers."),
+            *("office", 5.0, (3200, 700), ("claude-3-5-sonnet-latest", "gpt-4o")),
+            users=12,
+        ),
+    ),
+    policies=(
+        DemoPolicy(
+            "support-desk",
+            "Support desk: tokens a day",
+            _usage("tokens", 75_000, _window("day"), _TELL, **_EARLY),
+            "Tells us early when the day will be expensive.",
+        ),
+        DemoPolicy(
+            "support-desk",
+            "Support desk: monthly budget",
+            _usage("cost", "25", _window("month"), {"throttle": {}} | _TELL, **_EARLY),
+        ),
+        DemoPolicy(
+            "returns",
+            "Returns: messages a day for each customer",
+            _usage(
+                *("messages", 8, _window("day"), {"throttle": {}}),
+                group_by=["user"],
+            ),
+        ),
+        DemoPolicy(
+            RUNAWAY,
+            "Crawler: runaway guard",
+            _usage(
+                *("tokens", 120_000, _window("hour")),
+                {"block": {"duration_seconds": 86_400}} | _TELL,
+                **_EARLY,
+            ),
+            "A loop is stopped for a day, so that somebody looks at it.",
+        ),
+        DemoPolicy(
+            "copilot",
+            "Copilot: weekly cost",
+            _usage(
+                *("cost", "4", _window("week"), _TELL),
+                alert_steps=[50, 80, 100],
+            ),
+        ),
+        DemoPolicy(
+            "invoices",
+            "Invoices: calls in an hour (trial)",
+            _usage(
+                *("calls", 8, {"kind": "rolling", "seconds": 3600}),
+                {"throttle": {}},
+                rollout_mode="shadow",
+            ),
+            "In shadow: shows what it would refuse, and refuses nothing.",
+        ),
+    ),
+    late=(
+        DemoPolicy("support-desk", "Keep support conversations 30 days", _keep(30)),
+        DemoPolicy("voice", "Keep calls 14 days (trial)", _keep(14, "shadow")),
+    ),
+)
+
+TRAVEL = DemoAccount(
+    slug="demo-travel",
+    name="Harbour Travel",
+    owner="travel@example.com",
+    bots=(
+        DemoBot(
+            *("concierge", "Concierge", "Plans journeys with guests."),
+            *("shop", 3.5, (1100, 480), ("claude-3-5-sonnet-latest",)),
+            users=50,
+            talks=0.5,
+        ),
+        DemoBot(
+            *("bookings", "Bookings", "Changes and cancels."),
+            *("steady", 1.6, (600, 150), ("gpt-4o-mini",)),
+            users=70,
+        ),
+        DemoBot(
+            *("fares", "Fare watcher", "Compares fares on Monday mornings."),
+            *("monday", 8.0, (1500, 90), ("in-house-7b",)),
+        ),
+    ),
+    policies=(
+        DemoPolicy(
+            "concierge",
+            "Concierge: cost a day",
+            _usage("cost", "0.5", _window("day"), {"throttle": {}} | _TELL, **_EARLY),
+        ),
+        DemoPolicy(
+            "bookings",
+            "Bookings: tokens in 24 h",
+            _usage("tokens", 30_000, {"kind": "fixed", "seconds": 86_400}, _TELL),
+        ),
+    ),
+    late=(DemoPolicy("concierge", "Keep journeys 30 days", _keep(30)),),
+)
+
+CLINIC = DemoAccount(
+    slug="demo-clinic",
+    name="Lumen Clinic",
+    owner="clinic@example.com",
+    bots=(
+        DemoBot(
+            *("triage", "Triage", "Asks patients what it is about."),
+            *("office", 4.0, (700, 260), ("gpt-4o",)),
+            users=80,
+            talks=0.6,
+        ),
+        DemoBot(
+            *("summaries", "Summaries", "Sums up files at night."),
+            *("night", 6.0, (4200, 520), ("gpt-4o-mini",)),
+        ),
+        DemoBot(
+            *("reminders", "Reminders", "Writes to patients."),
+            *("office", 2.0, (250, 90), ("gpt-4o-mini",)),
+            users=120,
+        ),
+    ),
+    policies=(
+        DemoPolicy(
+            "triage",
+            "Triage: calls a day",
+            _usage("calls", 38, _window("day"), _TELL, **_EARLY),
+        ),
+        DemoPolicy(
+            "summaries",
+            "Summaries: tokens a month",
+            _usage("tokens", 3_000_000, _window("month"), {"throttle": {}}, **_EARLY),
+        ),
+    ),
+    late=(DemoPolicy("triage", "Keep triage talks 30 days", _keep(30)),),
+)
+
+ACCOUNTS = (DEMO, TRAVEL, CLINIC)
