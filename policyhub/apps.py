@@ -1,4 +1,8 @@
+"""Django's view of this package."""
+
 from django.apps import AppConfig
+
+from policyhub.celery import app as celery_app
 
 
 class PolicyHubConfig(AppConfig):
@@ -6,3 +10,4 @@ class PolicyHubConfig(AppConfig):
 
     name = "policyhub"
     verbose_name = "PolicyHub"
+    celery = celery_app  # loaded with Django, so that every task finds it

@@ -10,7 +10,7 @@ import base64
 import os
 import secrets
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,12 @@ SETTINGS = (
 )
 NAMES = frozenset(setting.name for setting in SETTINGS)
 SECRETS = frozenset(setting.name for setting in SETTINGS if setting.secret)
+
+
+def is_unknown(name: str) -> bool:
+    """Whether a variable looks like ours and is not."""
+    known = name in NAMES or name.removesuffix("_FILE") in SECRETS
+    return name.startswith("POLICYHUB_") and not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +152,8 @@ class Reader:
         return int(value)
 
     def warn_about_unknown_names(self) -> None:
-        known = NAMES | {f"{name}_FILE" for name in SECRETS}
         for name in sorted(self._values):
-            if name.startswith("POLICYHUB_") and name not in known:
+            if is_unknown(name):
                 warnings.warn(f"{name} is not a setting of PolicyHub", stacklevel=3)
 
 
@@ -156,7 +161,7 @@ def _state_dir(reader: Reader) -> Path:
     path = Path(reader.text("POLICYHUB_STATE_DIR", str(BASE_DIR / ".policyhub")))
     if path.exists() and not path.is_dir():
         raise WrongSetting("POLICYHUB_STATE_DIR", f"{path} is not a directory")
-    return Path(os.path.abspath(path))
+    return path.absolute()
 
 
 def _database(reader: Reader, state_dir: Path) -> dict[str, str]:
@@ -238,26 +243,38 @@ def _email(reader: Reader, state_dir: Path) -> dict[str, Any]:
     return config
 
 
-def _secret(reader: Reader, name: str, state_dir: Path, file: str, required: bool) -> str:
-    """The secret of that name; made once in the state directory if need be."""
+def _secret(reader: Reader, name: str, state_dir: Path, *, required: bool) -> str:
+    """Return the secret of that name, made once in the state directory if need be."""
+    file, make, shortest = GENERATED[name]
     if reader.given(name):
         value = reader.text(name)
     elif required:
         raise WrongSetting(name, "must be given when POLICYHUB_SITE_URL is https://")
     else:
         try:
-            value = embedded.secret(state_dir, file, _make_secret)
+            value = embedded.secret(state_dir, file, make)
         except OSError as error:
             problem = f"cannot keep {file} in {state_dir}: {error.strerror}"
             raise WrongSetting("POLICYHUB_STATE_DIR", problem) from error
-    if len(value) < 32:
-        raise WrongSetting(name, "must have at least 32 characters")
+    if len(value) < shortest:
+        raise WrongSetting(name, f"must have at least {shortest} characters")
     return value
 
 
-def _make_secret() -> str:
-    """44 characters of 32 random bytes; a valid Fernet key as well."""
+def _fernet_key() -> str:
     return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode("ascii")
+
+
+def _random_text() -> str:
+    return secrets.token_urlsafe(48)
+
+
+# file in the state directory, how it is made, the least number of characters
+GENERATED: dict[str, tuple[str, Callable[[], str], int]] = {
+    "POLICYHUB_SECRET_KEY": ("secret-key", _random_text, 50),
+    "POLICYHUB_KEY_PEPPER": ("key-pepper", _random_text, 32),
+    "POLICYHUB_ENCRYPTION_KEYS": ("encryption-keys", _fernet_key, 44),
+}
 
 
 def _encryption_keys(text: str) -> tuple[str, ...]:
@@ -287,8 +304,8 @@ def read(variables: Mapping[str, str]) -> Environment:
     site_host = urlsplit(site_url).hostname or "localhost"
     https = site_url.startswith("https://")
 
-    def secret(name: str, file: str) -> str:
-        return _secret(reader, name, state_dir, file, https)
+    def secret(name: str) -> str:
+        return _secret(reader, name, state_dir, required=https)
 
     return Environment(
         state_dir=state_dir,
@@ -299,11 +316,9 @@ def read(variables: Mapping[str, str]) -> Environment:
         port=port,
         host=host,
         debug=reader.boolean("POLICYHUB_DEBUG", default=False),
-        secret_key=secret("POLICYHUB_SECRET_KEY", "secret-key"),
-        key_pepper=secret("POLICYHUB_KEY_PEPPER", "key-pepper").encode(),
-        encryption_keys=_encryption_keys(
-            secret("POLICYHUB_ENCRYPTION_KEYS", "encryption-keys")
-        ),
+        secret_key=secret("POLICYHUB_SECRET_KEY"),
+        key_pepper=secret("POLICYHUB_KEY_PEPPER").encode(),
+        encryption_keys=_encryption_keys(secret("POLICYHUB_ENCRYPTION_KEYS")),
         site_url=site_url,
         allowed_hosts=_allowed_hosts(reader, site_url, host),
         email=_email(reader, state_dir),

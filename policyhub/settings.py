@@ -135,6 +135,8 @@ ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_SESSION_REMEMBER = True
+# The last address in X-Forwarded-For is the lane's (or the real proxy's) word.
+ALLAUTH_TRUSTED_PROXY_COUNT = 1
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_TOTP_ISSUER = "PolicyHub"
 # Passkeys need https except on this machine itself.
@@ -219,7 +221,22 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
 
 # --- Jobs ---------------------------------------------------------------------
 
+# Longer than the longest task, or the broker hands a running task out again.
+_REDELIVERY_SECONDS = 900
 CELERY_BROKER_URL = ENV.broker_url
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": _REDELIVERY_SECONDS}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_TIME_LIMIT = _REDELIVERY_SECONDS - 60
+CELERY_TASK_SOFT_TIME_LIMIT = _REDELIVERY_SECONDS - 120
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_TIMEZONE = "UTC"
 
 LOGGING: dict[str, Any] = {
     "version": 1,

@@ -3,7 +3,10 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from policyhub import health
+
 urlpatterns = [
+    path("readyz", health.ready),
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),
     path("api/", include("api.urls")),

@@ -68,6 +68,7 @@ def command(places: Places, options: Sequence[str] = ()) -> list[str]:
         "max_connections=100",
         "shared_buffers=64MB",
         "password_encryption=scram-sha-256",
+        "log_checkpoints=off",
         *options,
     )
     for setting in settings:
@@ -75,8 +76,10 @@ def command(places: Places, options: Sequence[str] = ()) -> list[str]:
     return arguments
 
 
-def ready(state_dir: Path) -> bool:
+def ready(state_dir: Path, places: Places) -> bool:
     """Whether the server takes a log-in; makes PolicyHub's database if missing."""
+    if not _says_ready(places.postgres_data / "postmaster.pid"):
+        return False
     url = _url(state_dir, "postgres")
     try:
         with psycopg.connect(url, autocommit=True, connect_timeout=2) as connection:
@@ -89,6 +92,14 @@ def ready(state_dir: Path) -> bool:
     except psycopg.OperationalError:
         return False
     return True
+
+
+def _says_ready(pid_file: Path) -> bool:
+    """Whether the server's own status file says that it takes connections."""
+    try:
+        return pid_file.read_text(encoding="ascii").rstrip().endswith("ready")
+    except OSError:
+        return False
 
 
 def wait_for_old_server(places: Places, seconds: float = 10) -> None:

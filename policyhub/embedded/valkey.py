@@ -36,6 +36,7 @@ def command(places: Places) -> list[str]:
         *("--dir", str(places.valkey_data), "--appendonly", "yes", "--save", ""),
         # Queued work is never dropped to make room.
         *("--maxmemory-policy", "noeviction"),
+        *("--loglevel", "warning"),
     ]
 
 

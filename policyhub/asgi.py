@@ -1,0 +1,68 @@
+"""The lane's root: hot routes, probes, and everything else on to the pages."""
+
+import json
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import django
+import httpx
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "policyhub.settings")
+django.setup()
+
+from api import lane  # noqa: E402 (models need Django to be set up)
+from policyhub.embedded.state import pages_socket  # noqa: E402
+from policyhub.env import ENV  # noqa: E402
+from policyhub.forward import Pages  # noqa: E402
+
+pages = Pages(pages_socket(ENV.state_dir))
+NO_STORE = {"Cache-Control": "no-store"}
+
+
+async def healthz(request: Request) -> Response:
+    """This process answers; nothing else is asked."""
+    return JSONResponse({"status": "ok"}, headers=NO_STORE)
+
+
+async def readyz(request: Request) -> Response:
+    """200 when the database, the migrations and both server processes are fine."""
+    host = ENV.allowed_hosts[0].lstrip(".").replace("*", "localhost")
+    headers = [
+        (b"host", host.encode("ascii")),
+        (b"x-forwarded-proto", b"https" if ENV.https else b"http"),
+    ]
+    try:
+        status, body = await pages.ask("/readyz", headers)
+        checks = json.loads(body)["checks"]
+    except (httpx.TransportError, ValueError, KeyError):
+        status, checks = 503, {"pages": "unreachable"}
+    else:
+        checks["pages"] = "ok"
+    word = "ready" if status == 200 else "not_ready"
+    document = {"status": word, "checks": {**checks, "lane": "ok"}}
+    return JSONResponse(document, status, NO_STORE)
+
+
+@asynccontextmanager
+async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    """Open what the hot routes need; close it and the way to the pages at the end."""
+    async with lane.lifespan(app):
+        yield
+    await pages.close()
+
+
+app = Starlette(
+    routes=[
+        *lane.routes,
+        Route("/healthz", healthz),
+        Route("/readyz", readyz),
+        Mount("/", pages),
+    ],
+    lifespan=lifespan,
+)
+app.router.redirect_slashes = False
