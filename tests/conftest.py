@@ -6,6 +6,7 @@ environment; each worker then makes a database of its own. A given DATABASE_URL 
 BROKER_URL is used instead.
 """
 
+import atexit
 import ctypes
 import os
 import shutil
@@ -66,7 +67,7 @@ def _start_servers() -> None:
         quick = ["fsync=off", "full_page_writes=off", "max_connections=200"]
         command = postgres.command(places, quick)
         _spawn(command, log, signal.SIGINT, places.user)
-        _wait(lambda: postgres.ready(state_dir), log)
+        _wait(lambda: postgres.ready(state_dir, places), log)
         os.environ["DATABASE_URL"] = state.database_url(state_dir)
     if "BROKER_URL" not in os.environ:
         log = state_dir / "valkey.log"
@@ -75,20 +76,21 @@ def _start_servers() -> None:
         os.environ["BROKER_URL"] = state.broker_url(state_dir)
 
 
-if "PYTEST_XDIST_WORKER" not in os.environ:
-    for name in [key for key in os.environ if key.startswith("POLICYHUB_")]:
-        del os.environ[name]
-    _start_servers()
-# pytest-django reads the settings after this file, so they meet the servers.
-os.environ["DJANGO_SETTINGS_MODULE"] = "policyhub.settings"
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
+def _stop_servers() -> None:
     for process, stop in reversed(SERVERS):
         process.send_signal(stop)
         process.wait(20)
     for folder in FOLDERS:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    for name in [key for key in os.environ if key.startswith("POLICYHUB_")]:
+        del os.environ[name]
+    atexit.register(_stop_servers)
+    _start_servers()
+# pytest-django reads the settings after this file, so they meet the servers.
+os.environ["DJANGO_SETTINGS_MODULE"] = "policyhub.settings"
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,59 @@
+# PolicyHub: `make run` starts it, `make help` lists the rest.
+
+PYTHON ?= python3
+BIN := .venv/bin
+CODE := accounts alerts api audit dashboard policies policyhub retention usage
+TEMPLATES := $(wildcard templates) $(wildcard */templates)
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help run install test browser check fmt lock clean
+
+help: ## Say what can be made
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+
+run: .venv/runtime-installed ## Start everything on http://127.0.0.1:8000 (PORT=…)
+	$(BIN)/python manage.py up
+
+install: .venv/dev-installed ## Install what the checks and tests need
+
+test: .venv/dev-installed browser ## Run all tests, on servers of their own
+	$(BIN)/python -m pytest -n 2
+
+browser:
+	@.ci/browser
+
+check: .venv/dev-installed ## Check style, types, layers, migrations, settings, lock
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(CODE)
+	$(BIN)/lint-imports
+	.ci/production
+	$(BIN)/djlint --quiet --lint $(TEMPLATES)
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive $(CODE)
+	.ci/lock --check
+
+fmt: .venv/dev-installed ## Format the code
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+lock: .venv/dev-installed ## Renew requirements/*.lock from requirements/*.in
+	.ci/lock
+
+clean: ## Remove the virtual environment (not the state directory)
+	rm -rf .venv
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit("PolicyHub needs Python 3.11 or later" if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -c 'import ensurepip, venv' || { echo "PolicyHub needs venv: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/runtime-installed: requirements/runtime.lock | .venv/bin/python
+	@echo "Installing what PolicyHub needs into .venv"
+	@$(PIP) install --no-deps --require-hashes -r requirements/runtime.lock
+	@touch $@
+
+.venv/dev-installed: requirements/dev.lock | .venv/bin/python
+	@echo "Installing what the checks and tests need into .venv"
+	@$(PIP) install --no-deps --require-hashes -r requirements/dev.lock
+	@touch $@ .venv/runtime-installed
