@@ -1,6 +1,6 @@
 """Decide one call under the locks of its batch, and hold what it reserves."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -33,8 +33,8 @@ def authorize(work: Work, entry: Entry, request: CallIn) -> None:
         return
     if not _conversation_known(work, entry, request):
         return
-    amounts = _amounts(work, entry, request)
-    costs, problems = _holds(entry, request, amounts)
+    amounts = _amounts(work, entry, request, request.estimate or {})
+    costs, problems = _holds(work, entry, request, amounts)
     if problems:
         entry.fail(EstimateRequired(errors=problems))
         return
@@ -46,7 +46,7 @@ def authorize(work: Work, entry: Entry, request: CallIn) -> None:
         call=Call(entry.caller, bot.state, amounts),
         readings=readings,
         blocks=_blocks(work, entry),
-        unpriced=_unpriced(entry, costs),
+        unpriced=_unpriced(work, entry, costs),
         now=work.now,
     )
     reservation = None
@@ -83,9 +83,11 @@ def _conversation_known(work: Work, entry: Entry, request: CallIn) -> bool:
     return False
 
 
-def _amounts(work: Work, entry: Entry, request: CallIn) -> dict[str, int | None]:
-    """Fill the estimate: defaults of A2, the cost from the price list (A3)."""
-    said: dict[str, int | None] = dict(request.estimate or {})
+def _amounts(
+    work: Work, entry: Entry, request: CallIn, estimate: Mapping[str, int | None]
+) -> dict[str, int | None]:
+    """Fill an estimate: defaults of A2, the cost from the price list (A3)."""
+    said: dict[str, int | None] = dict(estimate)
     said.setdefault("calls", 1)
     said.setdefault("messages", 0)
     if said.get("tokens") is None:
@@ -109,22 +111,24 @@ Costs = dict[str, dict[str, int | None]]
 
 
 def _holds(
-    entry: Entry, request: CallIn, amounts: dict[str, int | None]
+    work: Work, entry: Entry, request: CallIn, amounts: dict[str, int | None]
 ) -> tuple[Costs, list[FieldError]]:
     """Return what the call costs by each policy, and what the estimate leaves out."""
     costs: Costs = {}
     problems: dict[str, FieldError] = {}
     for match in entry.matches:
-        if not request.reserve:
-            costs[match.rule.policy_id] = amounts
-            continue
-        if match.enforced:
-            for metric in _missing(match.rule, amounts):
+        rule = match.rule
+        said = amounts
+        if request.reserve and rule.default_hold:
+            estimate = with_default_hold(rule, request.estimate or {})
+            said = _amounts(work, entry, request, estimate)
+        costs[rule.policy_id] = said
+        if request.reserve and match.enforced:
+            for metric in _missing(rule, said):
                 problems[metric] = {
                     "pointer": f"/estimate/{metric}",
-                    "detail": f"{match.rule.name} needs an amount to hold.",
+                    "detail": f"{rule.name} needs an amount to hold.",
                 }
-        costs[match.rule.policy_id] = dict(with_default_hold(match.rule, amounts))
     return costs, list(problems.values())
 
 
@@ -137,15 +141,17 @@ def _missing(rule: UsageRule, amounts: dict[str, int | None]) -> list[str]:
     return missing
 
 
-def _unpriced(entry: Entry, costs: Costs) -> list[UsageRule]:
+def _unpriced(work: Work, entry: Entry, costs: Costs) -> list[UsageRule]:
     """The cost policies for whose call no price is known (A3)."""
     rules = []
+    model = entry.caller.model if entry.caller else None
+    unknown = model is not None and not entry.book.prices.knows(model, work.now)
     for match in entry.matches:
         rule = match.rule
         if not any(limit.metric == "cost" for limit in rule.limits):
             continue
         said = costs[rule.policy_id]
-        if said.get("cost") is None and said.get("tokens") is not None:
+        if said.get("cost") is None and (said.get("tokens") is not None or unknown):
             rules.append(rule)
     return rules
 

@@ -99,7 +99,7 @@ def open_alert(
             "account_id": entry.account_id,
             "policy_id": rule.policy_id,
             "policy_name": rule.name,
-            "counter": counter.id.hex,
+            "counter": str(counter.id),
             "subject": counter.subject,
             "window_start": start,
             "resets_at": counter.window_end if late else seen.resets_at,

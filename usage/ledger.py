@@ -12,7 +12,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from django.db import OperationalError, connection, transaction
@@ -40,6 +40,7 @@ _RETRIED = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure
 _BOOKS = Rulebooks()
 
 Reply = list[Sequence[Any] | None]
+Result = TypeVar("Result")
 
 
 def run(items: Sequence[Item], *, now: datetime) -> list[Outcome]:
@@ -52,7 +53,7 @@ def run(items: Sequence[Item], *, now: datetime) -> list[Outcome]:
         try:
             with transaction.atomic():
                 steps = batch([*ahead, *items], books=_BOOKS, now=now)
-                return _drive(steps)[len(ahead) :]
+                return drive(steps)[len(ahead) :]
         except Overdue as overdue:
             ahead = overdue.items
         except Restart:
@@ -64,7 +65,11 @@ def run(items: Sequence[Item], *, now: datetime) -> list[Outcome]:
     raise Unavailable(retry_after=1)
 
 
-def _drive(steps: Generator[list[Statement], Any, list[Outcome]]) -> list[Outcome]:
+def drive(steps: Generator[list[Statement], Any, Result]) -> Result:
+    """Run a generator of statements on Django's connection; return what it returns.
+
+    Raises what Django raises for a failed statement. Belongs into a transaction.
+    """
     connection.ensure_connection()
     reply: Reply | None = None
     with connection.wrap_database_errors, connection.connection.pipeline():
@@ -72,8 +77,8 @@ def _drive(steps: Generator[list[Statement], Any, list[Outcome]]) -> list[Outcom
             try:
                 wanted = next(steps) if reply is None else steps.send(reply)
             except StopIteration as done:
-                outcomes: list[Outcome] = done.value
-                return outcomes
+                result: Result = done.value
+                return result
             cursors = []
             for statement in wanted:
                 cursor = RawCursor(connection.connection)

@@ -98,6 +98,10 @@ _ALIASED = ", ".join(f"c.{column.strip()}" for column in _COUNTER.split(","))
 LOCK_COUNTERS = f"""SELECT {_COUNTER} FROM usage_counter
 WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE"""
 
+LOCK_CURRENT = f"""SELECT {_COUNTER} FROM usage_counter
+WHERE account_id = $1::uuid AND policy_id = $2::uuid
+AND (window_end IS NULL OR window_end > $3::timestamptz) ORDER BY id FOR UPDATE"""
+
 READ_COUNTERS = f"SELECT {_COUNTER} FROM usage_counter WHERE id = ANY($1::uuid[])"
 
 CLOSED_COUNTERS = f"""SELECT {_ALIASED} FROM usage_counter AS c

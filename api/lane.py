@@ -1,0 +1,318 @@
+"""The hot routes: authorize, usage, release, budget. They translate, nothing else.
+
+Served by the lane's event loop beside the ledger; everything else of the API is DRF.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import msgspec
+from django.conf import settings
+from psycopg.conninfo import make_conninfo
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from accounts.errors import (
+    BodyTooLarge,
+    DomainError,
+    FieldError,
+    InvalidKey,
+    Unavailable,
+    UnsupportedMediaType,
+)
+from api import lane_bodies as bodies
+from api.errors import PROBLEM_TYPE, InvalidQuery, headers, problem
+from api.lane_keys import KeyRing
+from usage.entries import (
+    Answer,
+    CallerKey,
+    CallIn,
+    EventIn,
+    EventResult,
+    Item,
+    ReleaseIn,
+)
+from usage.ledger import AsyncLedger
+
+_encode = msgspec.json.Encoder().encode
+_NO_STORE: Final = {"Cache-Control": "no-store"}
+_TOUCH_SECONDS: Final = 15
+_JSON: Final = "application/json"
+_CLOUD_EVENT: Final = "application/cloudevents+json"
+_CLOUD_BATCH: Final = "application/cloudevents-batch+json"
+_TRUE: Final = ("1", "true", "yes")
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def _conninfo() -> str:
+    database = settings.DATABASES["default"]
+    names = {"NAME": "dbname", "USER": "user", "PASSWORD": "password"}
+    names |= {"HOST": "host", "PORT": "port"}
+    given = {ours: database.get(theirs) for theirs, ours in names.items()}
+    return make_conninfo(
+        **{name: value for name, value in given.items() if value},
+        application_name="policyhub lane",
+    )
+
+
+@asynccontextmanager
+async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    """Open the ledger and the key ring; close them when the server stops."""
+    conninfo = _conninfo()
+    app.state.keys = KeyRing(
+        conninfo=conninfo, pepper=settings.POLICYHUB_KEY_PEPPER.encode()
+    )
+    app.state.ledger = AsyncLedger(
+        conninfo=conninfo,
+        clock=bodies.utc_now,
+        batch_max=settings.LEDGER_BATCH_MAX,
+        queue_max=settings.LEDGER_QUEUE_MAX,
+    )
+    tasks = [
+        asyncio.create_task(app.state.ledger.serve()),
+        asyncio.create_task(_touch(app.state.keys)),
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await app.state.keys.close()
+
+
+async def _touch(ring: KeyRing) -> None:
+    while True:
+        await asyncio.sleep(_TOUCH_SECONDS)
+        with contextlib.suppress(Unavailable):
+            await ring.touch(bodies.utc_now())
+
+
+def _guarded(*scopes: str) -> Callable[[Any], Endpoint]:
+    """Check the key before anything else, and answer every error as a problem."""
+
+    def wrap(endpoint: Callable[[Request, CallerKey], Awaitable[Response]]) -> Endpoint:
+        async def answer(request: Request) -> Response:
+            header = request.headers.get("authorization")
+            ring: KeyRing = request.app.state.keys
+            try:
+                caller = await ring.caller(header, scopes, bodies.utc_now())
+                return await endpoint(request, caller)
+            except DomainError as error:
+                return await _refuse(ring, header, error)
+            except ClientDisconnect:
+                return Response(status_code=400)
+
+        return answer
+
+    return wrap
+
+
+async def _refuse(ring: KeyRing, header: str | None, error: DomainError) -> Response:
+    """A bad key comes before every other fault (CONTRACT G2)."""
+    if not isinstance(error, InvalidKey | Unavailable) and error.status < 500:
+        try:
+            await ring.check_again(header, bodies.utc_now())
+        except (InvalidKey, Unavailable) as first:
+            return failed(first)
+    return failed(error)
+
+
+def failed(error: DomainError) -> Response:
+    """Answer an error as problem+json (CONTRACT G1)."""
+    told = _NO_STORE | headers(error)
+    return Response(_encode(problem(error)), error.status, told, PROBLEM_TYPE)
+
+
+def _answered(body: Any, status: int = 200, **told: str) -> Response:
+    return Response(_encode(body), status, _NO_STORE | told, _JSON)
+
+
+async def _body(request: Request, most: int, *types: str) -> bytes:
+    """Read a body of at most `most` bytes and of a type that the route takes."""
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding.lower() != "identity":
+        raise UnsupportedMediaType("Send the body without a content encoding.")
+    given = request.headers.get("content-type", _JSON)
+    if given.partition(";")[0].strip().lower() not in types:
+        raise UnsupportedMediaType(f"Send the body as {types[0]}.")
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > most:
+            raise BodyTooLarge
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+@_guarded("decide")
+async def authorize(request: Request, caller: CallerKey) -> Response:
+    """`POST /api/v1/authorize`: decide, and hold if the call reserves."""
+    query = _query(request, "dry_run")
+    raw = await _body(request, bodies.MAX_BODY, _JSON)
+    call = bodies.call_of(
+        raw,
+        dry_run=query.get("dry_run", "").lower() in _TRUE,
+        idempotency_key=_idempotency_key(request),
+    )
+    answer = await _ask(request, caller, call)
+    told = {"Idempotent-Replayed": "true"} if answer.replayed else {}
+    return _answered(answer.body, **told)
+
+
+@_guarded("usage:write")
+async def record(request: Request, caller: CallerKey) -> Response:
+    """`POST /api/v1/usage`: one event, a list of them, or CloudEvents."""
+    _query(request)
+    raw = await _body(request, bodies.MAX_BULK, _JSON, _CLOUD_EVENT, _CLOUD_BATCH)
+    given = request.headers.get("content-type", _JSON).partition(";")[0].strip().lower()
+    if given == _CLOUD_EVENT:
+        return await _record_one(request, caller, bodies.cloud_event_of(raw))
+    if given == _CLOUD_BATCH:
+        parts, read = bodies.raw_cloud_events(raw), bodies.cloud_event_of
+    elif bodies.is_batch(raw):
+        parts, read = bodies.raw_events(raw), bodies.event_of
+    else:
+        return await _record_one(request, caller, bodies.event_of(raw))
+    return await _record_many(request, caller, parts, read)
+
+
+@_guarded("decide", "usage:write")
+async def release(request: Request, caller: CallerKey) -> Response:
+    """`POST /api/v1/reservations/{id}/release`: free a hold."""
+    _query(request)
+    bodies.check_release(await _body(request, bodies.MAX_BODY, _JSON))
+    answer = await _ask(request, caller, ReleaseIn(request.path_params["id"]))
+    return _answered(answer.body)
+
+
+@_guarded("usage:read", "decide")
+async def budget(request: Request, caller: CallerKey) -> Response:
+    """`GET /api/v1/budget`: what is left in every matching policy; leaves no trace."""
+    query = _query(request, "bot", "user", "model")
+    if not query.get("bot"):
+        missing: FieldError = {"pointer": "/bot", "detail": "is required"}
+        raise InvalidQuery(errors=[missing])
+    call = CallIn(
+        bot=query["bot"],
+        user=query.get("user") or None,
+        model=query.get("model") or None,
+        dry_run=True,
+    )
+    decided = (await _ask(request, caller, call)).body or {}
+    shown = ("allowed", "reason_code", "message", "retry_after")
+    return _answered(
+        {
+            "data": decided["policies"],
+            "bot": decided["policy_target"],
+            "user": decided["policy_user"],
+            "model": decided["model"],
+        }
+        | {name: decided[name] for name in shown}
+    )
+
+
+def _query(request: Request, *known: str) -> dict[str, str]:
+    """Return the query parameters. Raises InvalidQuery for one that is not known."""
+    given = dict(request.query_params)
+    problems: list[FieldError] = []
+    for name, value in given.items():
+        if name not in known:
+            problems.append(
+                {"pointer": f"/{name}", "detail": "is not a known parameter"}
+            )
+        elif len(value) > 256 or "\x00" in value:
+            problems.append({"pointer": f"/{name}", "detail": "is not a usable value"})
+    if problems:
+        raise InvalidQuery(errors=problems)
+    return given
+
+
+def _idempotency_key(request: Request) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is not None and not 1 <= len(key) <= 255:
+        detail = "The Idempotency-Key must have 1 to 255 characters."
+        raise InvalidQuery(detail)
+    return key
+
+
+async def _ask(
+    request: Request, caller: CallerKey, asked: CallIn | ReleaseIn
+) -> Answer:
+    """Put one request to the ledger. Raises the error that it is answered with."""
+    (answer,) = await _submit(request, caller, [asked])
+    if isinstance(answer, EventResult):
+        raise TypeError("a decision was answered as an event")
+    if answer.error is not None:
+        raise answer.error
+    return answer
+
+
+async def _submit(
+    request: Request, caller: CallerKey, asked: Sequence[Any]
+) -> list[Answer | EventResult]:
+    ledger: AsyncLedger = request.app.state.ledger
+    outcome = await ledger.submit(Item(caller.account_id, asked, caller))
+    return outcome.answers
+
+
+async def _record_one(request: Request, caller: CallerKey, event: EventIn) -> Response:
+    """One event answers its error as the HTTP status (CONTRACT G)."""
+    (result,) = await _submit(request, caller, [event])
+    if result.error is not None:
+        raise result.error
+    return _answered({"data": [_result(result)]}, 202)
+
+
+async def _record_many(
+    request: Request,
+    caller: CallerKey,
+    parts: Sequence[bytes],
+    read: Callable[[bytes], EventIn],
+) -> Response:
+    """Several events: each has its own result, whatever becomes of the others."""
+    results: list[dict[str, Any] | None] = []
+    events: list[EventIn] = []
+    for part in parts:
+        try:
+            events.append(read(part))
+            results.append(None)
+        except DomainError as error:
+            results.append(_result(EventResult(None, "error", error=error)))
+    recorded = iter(await _submit(request, caller, events) if events else [])
+    data = [_result(next(recorded)) if shown is None else shown for shown in results]
+    return _answered({"data": data}, 202)
+
+
+def _result(result: Answer | EventResult) -> dict[str, Any]:
+    if isinstance(result, Answer):
+        raise TypeError("an event was answered as a decision")
+    if isinstance(result.error, InvalidKey):
+        raise result.error
+    error = None
+    if result.error is not None:
+        error = {
+            "code": result.error.code,
+            "detail": result.error.detail,
+            "errors": result.error.errors,
+        }
+    return {
+        "id": result.id,
+        "status": result.status,
+        "event": result.event_id,
+        "error": error,
+    }
+
+
+routes: list[Route] = [
+    Route("/api/v1/authorize", authorize, methods=["POST"]),
+    Route("/api/v1/usage", record, methods=["POST"]),
+    Route("/api/v1/reservations/{id}/release", release, methods=["POST"]),
+    Route("/api/v1/budget", budget, methods=["GET"]),
+]

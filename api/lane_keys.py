@@ -1,0 +1,109 @@
+"""The keys that one lane process has met, and when they were last used.
+
+What a key *is* never changes, so it is remembered; whether it may still be used is
+asked in every batch, under the account's lock (CONTRACT C9).
+"""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from accounts import ids, keys
+from accounts.errors import InvalidKey, MissingScope, Unavailable
+from usage.entries import CallerKey
+
+_KEPT = 100_000
+_FIND = """SELECT id, account_id, project_id, bot_id, scopes, expires_at, revoked_at
+FROM accounts_apikey WHERE digest = %s"""
+_TOUCH = """UPDATE accounts_apikey SET last_used_at = %(now)s WHERE id = ANY(%(ids)s)
+AND (last_used_at IS NULL OR last_used_at < %(now)s - interval '1 minute')"""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownKey:
+    """A key and what it may do."""
+
+    caller: CallerKey
+    scopes: frozenset[str]
+
+
+class KeyRing:
+    """Finds keys by their digest, on a connection of its own."""
+
+    def __init__(self, *, conninfo: str, pepper: bytes) -> None:
+        self._conninfo = conninfo
+        self._pepper = pepper
+        self._known: dict[str, KnownKey] = {}
+        self._used: set[UUID] = set()
+        self._database: psycopg.AsyncConnection[Any] | None = None
+        self._lock = asyncio.Lock()
+
+    async def caller(
+        self, header: str | None, scopes: tuple[str, ...], now: datetime
+    ) -> CallerKey:
+        """Return the caller of `Authorization: Bearer phk_…`.
+
+        Any one of `scopes` will do. Raises InvalidKey, MissingScope and Unavailable.
+        """
+        text = _bearer(header)
+        digest = keys.digest(text, self._pepper)
+        known = self._known.get(digest)
+        if known is None:
+            known = await self._find(digest, now)
+            if len(self._known) >= _KEPT:
+                self._known.clear()
+            self._known[digest] = known
+        if not any(keys.allows(known.scopes, scope) for scope in scopes):
+            await self._find(digest, now)
+            raise MissingScope(f"The key needs the scope {scopes[0]}.")
+        self._used.add(known.caller.id)
+        return known.caller
+
+    async def check_again(self, header: str | None, now: datetime) -> None:
+        """Raise InvalidKey if a remembered key has been revoked or has expired."""
+        await self._find(keys.digest(_bearer(header), self._pepper), now)
+
+    async def touch(self, now: datetime) -> None:
+        """Write when the keys were last used, at most once a minute each."""
+        used, self._used = self._used, set()
+        if used:
+            await self._rows(_TOUCH, {"now": now, "ids": list(used)}, wanted=False)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._database is not None:
+            await self._database.close()
+
+    async def _find(self, digest: str, now: datetime) -> KnownKey:
+        rows = await self._rows(_FIND, (digest,))
+        if not rows:
+            raise InvalidKey
+        key_id, account_id, project_id, bot_id, scopes, expires_at, revoked_at = rows[0]
+        if revoked_at is not None or (expires_at is not None and expires_at <= now):
+            raise InvalidKey
+        public_id = ids.encode_id("key", key_id)
+        caller = CallerKey(key_id, public_id, account_id, project_id, bot_id)
+        return KnownKey(caller, frozenset(scopes))
+
+    async def _rows(self, sql: str, parameters: Any, wanted: bool = True) -> list[Any]:
+        async with self._lock:
+            try:
+                if self._database is None or self._database.closed:
+                    self._database = await psycopg.AsyncConnection.connect(
+                        self._conninfo, autocommit=True, connect_timeout=1
+                    )
+                cursor = await self._database.execute(sql, parameters)
+                return await cursor.fetchall() if wanted else []
+            except psycopg.OperationalError as lost:
+                raise Unavailable(retry_after=1) from lost
+
+
+def _bearer(header: str | None) -> str:
+    scheme, _, text = (header or "").partition(" ")
+    if scheme.lower() != "bearer" or not keys.well_formed(text.strip()):
+        raise InvalidKey
+    return text.strip()

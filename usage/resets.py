@@ -1,0 +1,146 @@
+"""Set what was used back to nothing, and say so in an adjustment (CONTRACT A7, C4).
+
+A reset never touches open holds and never restores a revoked bot.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Q
+
+from accounts import ids
+from accounts.actors import Actor
+from accounts.errors import Conflict, InvalidBody
+from accounts.services import append_change, bump_version
+from policies.models import Block, Policy
+from policies.selectors import rule_of
+from policies.services import lift_blocks
+from usage import windows
+from usage.models import Adjustment, Counter
+from usage.selectors import CounterReading, readings_of
+
+PERIODS = ("day", "month", "all")
+
+
+@transaction.atomic
+def reset_policy(
+    *,
+    policy: Policy,
+    period: str,
+    actor: Actor,
+    now: datetime,
+    subject: Sequence[Sequence[str | None]] | None = None,
+    reason: str = "",
+) -> list[CounterReading]:
+    """Reset a usage policy's current counters and lift the blocks that came from them.
+
+    `day` and `month` name those with these calendar windows, `all` every one; `subject`
+    narrows it to one combination. Raises InvalidBody for another period.
+    """
+    if period not in PERIODS:
+        detail = "must be day, month or all"
+        raise InvalidBody(errors=[{"pointer": "/period", "detail": detail}])
+    bump_version(account_id=policy.account_id)
+    rows = [
+        row
+        for row in _current(policy, now)
+        if subject is None or row.subject == [list(pair) for pair in subject]
+    ]
+    keys = _keys(policy, period)
+    reset = [row for row in rows if row.limit_key in keys]
+    for row in reset:
+        _empty(row, kind="reset", actor=actor, now=now, reason=reason)
+    lift_blocks(
+        policy=policy,
+        actor=actor,
+        now=now,
+        reason=reason or "reset",
+        only_counters=[row.id for row in reset],
+    )
+    append_change(
+        account=policy.account,
+        actor=actor,
+        action="policy.reset",
+        target=policy.public_id,
+        changes=[{"field": "period", "before": None, "after": period}],
+        reason=reason,
+        now=now,
+    )
+    return readings_of(policy=policy, now=now)
+
+
+@transaction.atomic
+def clear_block(
+    *, block: Block, actor: Actor, now: datetime, reason: str = ""
+) -> Block:
+    """Lift a policy's block and reset the counter it came from.
+
+    Raises Conflict for a block that has ended or is no policy's.
+    """
+    bump_version(account_id=block.account_id)
+    fresh = Block.objects.select_related("policy", "account", "bot").get(id=block.id)
+    policy = fresh.policy
+    ended = fresh.ends_at is not None and fresh.ends_at <= now
+    if fresh.lifted_at is not None or ended:
+        raise Conflict("This block has ended already.")
+    if fresh.kind != Block.Kind.POLICY or policy is None:
+        raise Conflict("Only a policy's block can be cleared.")
+    counter = Counter.objects.select_for_update().filter(id=fresh.counter).first()
+    if counter is not None and counter.window_start == fresh.window_start:
+        _empty(counter, kind="clear", actor=actor, now=now, reason=reason)
+    fresh.lifted_at = now
+    fresh.lifted_by = actor.label or actor.id
+    fresh.lift_reason = reason or "cleared"
+    fresh.save(update_fields=["lifted_at", "lifted_by", "lift_reason"])
+    append_change(
+        account=fresh.account,
+        actor=actor,
+        action="block.cleared",
+        target=fresh.public_id,
+        changes=[{"field": "policy", "before": policy.public_id, "after": None}],
+        reason=reason,
+        now=now,
+    )
+    return fresh
+
+
+def _current(policy: Policy, now: datetime) -> list[Counter]:
+    current = Q(window_end=None) | Q(window_end__gt=now)
+    rows = policy.counters.filter(current).order_by("id")
+    return list(rows.select_for_update())
+
+
+def _keys(policy: Policy, period: str) -> set[str]:
+    limits = rule_of(policy).limits
+    return {
+        limit.key
+        for limit in limits
+        if period == "all"
+        or (limit.window.kind == "calendar" and limit.window.unit == period)
+    }
+
+
+def _empty(
+    counter: Counter, *, kind: str, actor: Actor, now: datetime, reason: str
+) -> None:
+    Adjustment.objects.create(
+        id=ids.new_id(now),
+        account_id=counter.account_id,
+        policy_id=counter.policy_id,
+        counter=counter.id,
+        window_start=counter.window_start,
+        metric=counter.metric,
+        amount=-counter.used,
+        kind=kind,
+        reason=reason,
+        actor_kind=actor.kind,
+        actor_id=actor.id,
+        actor_label=actor.label,
+        created_at=now,
+    )
+    counter.used = 0
+    if counter.ring is not None:
+        counter.ring = [0] * windows.SLOTS
+    counter.updated_at = now
+    counter.save(update_fields=["used", "ring", "updated_at"])

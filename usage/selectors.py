@@ -1,0 +1,222 @@
+"""Reads of what was counted. Every one takes the account, or rows that carry it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from django.db.models import QuerySet, Sum
+from django.db.models.functions import TruncDay, TruncHour
+
+from accounts.models import Account
+from policies.models import Policy
+from policies.rules import Limit, UsageRule, Window
+from policies.selectors import rule_of
+from usage import counters, windows
+from usage.counters import View, counter_id
+from usage.entries import CallIn
+from usage.ledger import authorize
+from usage.models import Counter, HourlyRollup
+
+GROUPS = ("bot", "model", "user", "project_id", "key_id")
+
+
+@dataclass(frozen=True, slots=True)
+class CounterReading:
+    """Where one limit stands for one subject now; cost in micro-USD.
+
+    `status` is active, triggered or disabled. `remaining` is never below 0.
+    """
+
+    policy_id: str
+    counter_id: UUID
+    metric: str
+    subject: list[list[str | None]]
+    window: Window
+    window_start: datetime | None
+    resets_at: datetime | None
+    threshold: int
+    used: int
+    held: int
+    remaining: int
+    status: str
+
+    @property
+    def kind(self) -> str:
+        """The kind of the window: calendar, fixed, rolling or lifetime."""
+        return self.window.kind
+
+
+def readings(
+    *, account: Account, policies: Sequence[Policy], now: datetime
+) -> dict[str, list[CounterReading]]:
+    """Return the current readings of usage policies, by the policy's public id.
+
+    A limit that is counted in one shared counter has a reading also before anything
+    was counted.
+    """
+    usage = [policy for policy in policies if policy.type == Policy.Type.USAGE]
+    rows: dict[UUID, list[Counter]] = {policy.id: [] for policy in usage}
+    for row in _current(account, usage, now):
+        rows[row.policy_id].append(row)
+    return {
+        policy.public_id: _readings(policy, rows[policy.id], now) for policy in usage
+    }
+
+
+def readings_of(*, policy: Policy, now: datetime) -> list[CounterReading]:
+    """Return one usage policy's current readings."""
+    found = readings(account=policy.account, policies=[policy], now=now)
+    return found.get(policy.public_id, [])
+
+
+def statuses(
+    *, account: Account, policies: Sequence[Policy], now: datetime
+) -> dict[str, str]:
+    """Return active, triggered or disabled for each policy (CONTRACT C8)."""
+    read = readings(account=account, policies=policies, now=now)
+    found = {}
+    for policy in policies:
+        if policy.rollout_mode == Policy.Rollout.OFF or policy.archived_at is not None:
+            found[policy.public_id] = "disabled"
+        elif any(r.status == "triggered" for r in read.get(policy.public_id, ())):
+            found[policy.public_id] = "triggered"
+        else:
+            found[policy.public_id] = "active"
+    return found
+
+
+def budget(
+    *,
+    account: Account,
+    bot: str,
+    now: datetime,
+    user: str | None = None,
+    model: str | None = None,
+) -> dict[str, Any]:
+    """Return the decision body of a call that leaves no trace. Raises NotFound."""
+    call = CallIn(bot=bot, user=user, model=model, dry_run=True)
+    return authorize(account=account, call=call, now=now).body or {}
+
+
+def series(
+    *,
+    account: Account,
+    start: datetime,
+    end: datetime,
+    metric: str,
+    group_by: str | None = None,
+    bucket: str = "day",
+    timezone: str | None = None,
+) -> list[dict[str, Any]]:
+    """Return `{"bucket", "group", "value"}` rows from the rollups, oldest first.
+
+    Buckets are hours or days of `timezone`, the account's by default.
+    """
+    zone = ZoneInfo(timezone or account.timezone)
+    trunc = TruncHour if bucket == "hour" else TruncDay
+    rows = HourlyRollup.objects.filter(account=account, hour__gte=start, hour__lt=end)
+    rows = rows.annotate(bucket=trunc("hour", tzinfo=zone))
+    names = ["bucket"] if group_by is None else ["bucket", group_by]
+    summed = rows.values(*names).annotate(value=Sum(metric)).order_by(*names)
+    return [
+        {
+            "bucket": row["bucket"],
+            "group": row[group_by] if group_by else None,
+            "value": row["value"],
+        }
+        for row in summed
+    ]
+
+
+def _current(
+    account: Account, policies: Iterable[Policy], now: datetime
+) -> QuerySet[Counter]:
+    rows = Counter.objects.filter(account=account, policy__in=list(policies))
+    return rows.exclude(window_end__lte=now, is_head=False).order_by("id")
+
+
+def _readings(
+    policy: Policy, rows: Sequence[Counter], now: datetime
+) -> list[CounterReading]:
+    rule = rule_of(policy)
+    limits = {limit.key: limit for limit in rule.limits}
+    found = []
+    for row in rows:
+        limit = limits.get(row.limit_key)
+        if limit is not None:
+            seen = counters.view(from_model(row), limit, now)
+            found.append(_reading(rule, limit, row.id, row.subject, seen))
+    counted = {row.limit_key for row in rows}
+    if not rule.group_by:
+        found += [
+            _reading(rule, limit, _unopened(policy, limit, now), [], _empty(limit, now))
+            for limit in rule.limits
+            if limit.key not in counted
+        ]
+    return found
+
+
+def _reading(
+    rule: UsageRule,
+    limit: Limit,
+    key: UUID,
+    subject: list[list[str | None]],
+    seen: View,
+) -> CounterReading:
+    if rule.rollout_mode == "off":
+        status = "disabled"
+    else:
+        status = "triggered" if seen.used >= limit.threshold else "active"
+    return CounterReading(
+        policy_id=rule.policy_id,
+        counter_id=key,
+        metric=limit.metric,
+        subject=subject,
+        window=limit.window,
+        window_start=seen.window_start,
+        resets_at=seen.resets_at,
+        threshold=limit.threshold,
+        used=seen.used,
+        held=seen.held,
+        remaining=max(0, limit.threshold - seen.used - seen.held),
+        status=status,
+    )
+
+
+def _empty(limit: Limit, now: datetime) -> View:
+    if limit.window.kind in counters.HEAD_KINDS:
+        return View(0, 0, None, None)
+    bounds = windows.bounds(limit.window, now)
+    return View(0, 0, bounds.start, bounds.end)
+
+
+def _unopened(policy: Policy, limit: Limit, now: datetime) -> UUID:
+    start = "head"
+    if limit.window.kind not in counters.HEAD_KINDS:
+        start = windows.bounds(limit.window, now).start.isoformat()
+    return counter_id(policy.id, limit.key, "", start)
+
+
+def from_model(row: Counter) -> counters.Counter:
+    """Return a counter row as the value that the ledger reads."""
+    return counters.Counter(
+        id=row.id,
+        account_id=row.account_id,
+        policy_id=row.policy_id,
+        limit_key=row.limit_key,
+        metric=row.metric,
+        kind=row.kind,
+        is_head=row.is_head,
+        subject=row.subject,
+        subject_key=row.subject_key,
+        window_start=row.window_start,
+        window_end=row.window_end,
+        used=row.used,
+        held=row.held,
+        ring=None if row.ring is None else list(row.ring),
+        ring_head=row.ring_head,
+        fired=row.fired,
+    )
