@@ -119,7 +119,8 @@ def _used(counter: Counter, limit: Limit, now: datetime) -> int:
         return counter.used
     width = windows.bucket_width(limit.window.seconds or 0)
     bucket = windows.bucket_of(now, width)
-    return windows.advance(counter.used, counter.ring_head, counter.ring, bucket)[0]
+    ring = list(counter.ring)  # two alerts may ask about one counter
+    return windows.advance(counter.used, counter.ring_head, ring, bucket)[0]
 
 
 def _amount(limit: Limit, step: int) -> int:
