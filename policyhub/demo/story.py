@@ -129,19 +129,19 @@ DEMO = DemoAccount(
         DemoPolicy(
             "support-desk",
             "Support desk: tokens a day",
-            _usage("tokens", 75_000, _window("day"), _TELL, **_EARLY),
+            _usage("tokens", 50_000, _window("day"), _TELL, **_EARLY),
             "Tells us early when the day will be expensive.",
         ),
         DemoPolicy(
             "support-desk",
             "Support desk: monthly budget",
-            _usage("cost", "25", _window("month"), {"throttle": {}} | _TELL, **_EARLY),
+            _usage("cost", "2", _window("month"), {"throttle": {}} | _TELL, **_EARLY),
         ),
         DemoPolicy(
             "returns",
             "Returns: messages a day for each customer",
             _usage(
-                *("messages", 8, _window("day"), {"throttle": {}}),
+                *("messages", 14, _window("day"), {"throttle": {}}),
                 group_by=["user"],
             ),
         ),
@@ -159,7 +159,7 @@ DEMO = DemoAccount(
             "copilot",
             "Copilot: weekly cost",
             _usage(
-                *("cost", "4", _window("week"), _TELL),
+                *("cost", "3", _window("week"), _TELL),
                 alert_steps=[50, 80, 100],
             ),
         ),
@@ -167,7 +167,7 @@ DEMO = DemoAccount(
             "invoices",
             "Invoices: calls in an hour (trial)",
             _usage(
-                *("calls", 8, {"kind": "rolling", "seconds": 3600}),
+                *("calls", 10, {"kind": "rolling", "seconds": 3600}),
                 {"throttle": {}},
                 rollout_mode="shadow",
             ),
@@ -205,12 +205,15 @@ TRAVEL = DemoAccount(
         DemoPolicy(
             "concierge",
             "Concierge: cost a day",
-            _usage("cost", "0.5", _window("day"), {"throttle": {}} | _TELL, **_EARLY),
+            _usage("cost", "0.4", _window("day"), {"throttle": {}} | _TELL, **_EARLY),
         ),
         DemoPolicy(
             "bookings",
             "Bookings: tokens in 24 h",
-            _usage("tokens", 30_000, {"kind": "fixed", "seconds": 86_400}, _TELL),
+            _usage(
+                *("tokens", 27_000, {"kind": "fixed", "seconds": 86_400}, _TELL),
+                **_EARLY,
+            ),
         ),
     ),
     late=(DemoPolicy("concierge", "Keep journeys 30 days", _keep(30)),),
@@ -241,12 +244,12 @@ CLINIC = DemoAccount(
         DemoPolicy(
             "triage",
             "Triage: calls a day",
-            _usage("calls", 38, _window("day"), _TELL, **_EARLY),
+            _usage("calls", 26, _window("day"), _TELL, **_EARLY),
         ),
         DemoPolicy(
             "summaries",
             "Summaries: tokens a month",
-            _usage("tokens", 3_000_000, _window("month"), {"throttle": {}}, **_EARLY),
+            _usage("tokens", 2_000_000, _window("month"), {"throttle": {}}, **_EARLY),
         ),
     ),
     late=(DemoPolicy("triage", "Keep triage talks 30 days", _keep(30)),),
