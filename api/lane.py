@@ -65,9 +65,7 @@ def _conninfo() -> str:
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
     """Open the ledger and the key ring; close them when the server stops."""
     conninfo = _conninfo()
-    app.state.keys = KeyRing(
-        conninfo=conninfo, pepper=settings.POLICYHUB_KEY_PEPPER.encode()
-    )
+    app.state.keys = KeyRing(conninfo=conninfo, pepper=settings.POLICYHUB_KEY_PEPPER)
     app.state.ledger = AsyncLedger(
         conninfo=conninfo,
         clock=bodies.utc_now,
