@@ -252,5 +252,5 @@ class TestRhythm:
         bot = DEMO.bots[0]
         start = NOW.replace(minute=0) - timedelta(days=60)
         hour = start + timedelta(days=50)
-        options = dict(seed=7, start=start, end=NOW, hour=hour)
+        options = {"seed": 7, "start": start, "end": NOW, "hour": hour}
         assert list(hour_of(bot, **options)) == list(hour_of(bot, **options))
