@@ -16,6 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import django
 import pytest
 
 MARK = "POLICYHUB_STATE_DIR"
@@ -91,6 +92,8 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     _start_servers()
 # pytest-django reads the settings after this file, so they meet the servers.
 os.environ["DJANGO_SETTINGS_MODULE"] = "policyhub.settings"
+# Test modules import models while they are collected.
+django.setup()
 
 
 @pytest.fixture(autouse=True)
