@@ -1,0 +1,148 @@
+"""Alerts: list, read, acknowledge."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils import timezone
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.errors import NotFound
+from alerts.models import Alert
+from alerts.selectors import alert_of, alerts
+from alerts.services import acknowledge
+from api import examples
+from api.callers import Caller
+from api.endpoint import Endpoint
+from api.listing import PAGING, listed
+from api.schema import filters, operation, page, page_of
+from policies.rules import micros_to_cost
+from policies.selectors import policies
+
+_COLUMNS = {"state": "state", "policy": "policy_id", "bot": "bot_id", "kind": "kind"}
+
+
+class Amount(serializers.Field[Any, Any, Any, Any]):
+    """An amount in the alert's metric: a whole number, decimal text for cost."""
+
+    def get_attribute(self, instance: Alert) -> Any:
+        """Return the amount as it is answered."""
+        value = getattr(instance, self.field_name or "")
+        if value is not None and instance.metric == "cost":
+            return micros_to_cost(value)
+        return value
+
+    def to_representation(self, value: Any) -> Any:
+        """Return it as it is."""
+        return value
+
+
+class AlertAnswer(serializers.Serializer[Alert]):
+    """One logical alert."""
+
+    id = serializers.CharField(source="public_id")
+    kind = serializers.CharField()
+    state = serializers.ChoiceField(choices=Alert.State.choices)
+    step = serializers.IntegerField()
+    policy_id = serializers.CharField()
+    policy_name = serializers.CharField()
+    bot = serializers.CharField(source="bot_id")
+    subject = serializers.SerializerMethodField()
+    metric = serializers.CharField()
+    threshold = Amount()
+    used = Amount()
+    message = serializers.CharField()
+    enforced = serializers.BooleanField()
+    late = serializers.BooleanField()
+    window_start = serializers.DateTimeField()
+    resets_at = serializers.DateTimeField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    resolved_at = serializers.DateTimeField(allow_null=True)
+    acknowledged_at = serializers.DateTimeField(allow_null=True)
+    acknowledged_by = serializers.CharField()
+
+    def get_subject(self, alert: Alert) -> dict[str, str | None]:
+        """Return the group_by values of the counter."""
+        return dict(alert.subject)
+
+
+def _visible(caller: Caller) -> QuerySet[Alert]:
+    """Return the alerts a caller may see: of its project's policies, about its bot."""
+    found = alerts(caller.account)
+    if caller.project is not None:
+        own = policies(caller.account, include_archived=True)
+        own = own.filter(project=caller.project)
+        found = found.filter(policy_id__in=[policy.public_id for policy in own])
+    if caller.bot is not None:
+        found = found.filter(bot_id=caller.bot.public_id)
+    return found
+
+
+def _visible_alert(caller: Caller, public_id: str) -> Alert:
+    alert = alert_of(caller.account, public_id)
+    if not _visible(caller).filter(id=alert.id).exists():
+        raise NotFound
+    return alert
+
+
+class Alerts(Endpoint):
+    """The alerts of an account."""
+
+    scopes = {"GET": "alerts:read"}
+    queries = PAGING | set(_COLUMNS)
+
+    @operation(
+        "alerts_list",
+        "List alerts",
+        answer=page_of(AlertAnswer, "AlertPage"),
+        shows=page(examples.ALERT),
+        parameters=filters(
+            state="warning, breached or resolved",
+            policy="about this policy id",
+            bot="about this bot id",
+            kind="of this kind, such as limit",
+        ),
+    )
+    def get(self, request: Request) -> Response:
+        """List alerts, the newest first."""
+        rows = _visible(self.caller)
+        for name, column in _COLUMNS.items():
+            value = self.query(name)
+            rows = rows if value is None else rows.filter(**{column: value})
+        return listed(
+            request,
+            rows,
+            show=lambda found: AlertAnswer(found, many=True).data,
+            newest_first=True,
+        )
+
+
+class OneAlert(Endpoint):
+    """One alert."""
+
+    scopes = {"GET": "alerts:read"}
+
+    @operation("alerts_read", "Read an alert", answer=AlertAnswer, shows=examples.ALERT)
+    def get(self, request: Request, alert_id: str) -> Response:
+        """Read an alert."""
+        return Response(AlertAnswer(_visible_alert(self.caller, alert_id)).data)
+
+
+class AcknowledgeAlert(Endpoint):
+    """Acknowledgement of an alert."""
+
+    scopes = {"POST": "alerts:write"}
+
+    @operation(
+        "alerts_ack",
+        "Acknowledge an alert",
+        answer=AlertAnswer,
+        shows={**examples.ALERT, "acknowledged_at": examples.MORNING},
+    )
+    def post(self, request: Request, alert_id: str) -> Response:
+        """Say that somebody has seen an alert; the first one is remembered."""
+        caller = self.caller
+        alert = _visible_alert(caller, alert_id)
+        acknowledge(alert=alert, actor=caller.actor, now=timezone.now())
+        return Response(AlertAnswer(_visible_alert(caller, alert_id)).data)

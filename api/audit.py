@@ -1,0 +1,163 @@
+"""What was decided and who changed what."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.models import ChangeRecord
+from accounts.selectors import changes
+from api import examples
+from api.callers import Caller
+from api.decisions import DECISION_REF, show_decisions
+from api.endpoint import Endpoint, invalid_query
+from api.fields import instant
+from api.listing import PAGING, listed
+from api.schema import filters, operation, page, page_of, raw_page_of
+from audit.models import DecisionRecord
+from audit.selectors import decision_of, decisions
+
+_COLUMNS = {
+    "bot": "policy_target",
+    "user": "policy_user",
+    "policy": "policy_id",
+    "project": "policy_project_id",
+    "reason_code": "reason_code",
+    "decision": "decision",
+    "model": "model",
+}
+
+
+class ActorAnswer(serializers.Serializer[Any]):
+    """Who did something."""
+
+    kind = serializers.ChoiceField(
+        source="actor_kind", choices=["person", "key", "system"]
+    )
+    id = serializers.CharField(source="actor_id")
+    label = serializers.CharField(source="actor_label")
+
+
+class ChangeAnswer(serializers.Serializer[ChangeRecord]):
+    """One edit by somebody."""
+
+    id = serializers.CharField(source="public_id")
+    action = serializers.CharField()
+    target = serializers.CharField()
+    actor = ActorAnswer(source="*")
+    changes = serializers.ListField(child=serializers.DictField())
+    reason = serializers.CharField()
+    created_at = serializers.DateTimeField()
+
+
+def _bindings(caller: Caller) -> dict[str, str | None]:
+    """Return the project and the bot that a caller's reads are kept to."""
+    return {
+        "project": None if caller.project is None else caller.project.public_id,
+        "bot": None if caller.bot is None else caller.bot.public_id,
+    }
+
+
+class Decisions(Endpoint):
+    """The decisions of an account."""
+
+    scopes = {"GET": "audit:read"}
+    queries = PAGING | set(_COLUMNS) | {"since", "until"}
+
+    @operation(
+        "audit_list_decisions",
+        "List decisions",
+        answer=raw_page_of(DECISION_REF),
+        shows=page(examples.DECISION_ROW),
+        parameters=filters(
+            bot="decisions about this bot id",
+            user="about this user",
+            policy="that this policy id made",
+            project="about this project id",
+            reason_code="with this reason code",
+            decision="allow or deny",
+            model="about this model",
+            since="made at or after this moment",
+            until="made before this moment",
+        ),
+    )
+    def get(self, request: Request) -> Response:
+        """List decisions, the newest first."""
+        caller = self.caller
+        rows = decisions(caller.account, **_bindings(caller))
+        for name, column in _COLUMNS.items():
+            value = self.query(name)
+            rows = rows if value is None else rows.filter(**{column: value})
+        rows = self._between(rows)
+        return listed(
+            request,
+            rows,
+            show=lambda found: show_decisions(caller, found),
+            newest_first=True,
+        )
+
+    def _between(self, rows: QuerySet[DecisionRecord]) -> QuerySet[DecisionRecord]:
+        since, until = self._moment("since"), self._moment("until")
+        if since is not None:
+            rows = rows.filter(created_at__gte=since)
+        return rows if until is None else rows.filter(created_at__lt=until)
+
+    def _moment(self, name: str) -> datetime | None:
+        text = self.query(name)
+        moment = None if text is None else instant(text)
+        if text is not None and moment is None:
+            raise invalid_query(name, "must be a moment such as 2026-01-31T12:00:00Z")
+        return moment
+
+
+class OneDecision(Endpoint):
+    """One decision."""
+
+    scopes = {"GET": "audit:read"}
+
+    @operation(
+        "audit_read_decision",
+        "Read a decision",
+        answer=DECISION_REF,
+        shows=examples.DECISION_ROW,
+    )
+    def get(self, request: Request, decision_id: str) -> Response:
+        """Read a decision."""
+        caller = self.caller
+        found = decision_of(caller.account, decision_id, **_bindings(caller))
+        return Response(show_decisions(caller, [found])[0])
+
+
+class Changes(Endpoint):
+    """The change history of an account."""
+
+    scopes = {"GET": "audit:read"}
+    queries = PAGING | {"target", "action"}
+
+    @operation(
+        "audit_list_changes",
+        "List changes",
+        answer=page_of(ChangeAnswer, "ChangePage"),
+        shows=page(examples.CHANGE),
+        parameters=filters(
+            target="of this id", action="of this kind, such as policy.updated"
+        ),
+    )
+    def get(self, request: Request) -> Response:
+        """List changes, the newest first. Keys of a project or bot see their own."""
+        caller = self.caller
+        rows = changes(caller.account, target=self.query("target"))
+        action = self.query("action")
+        if action is not None:
+            rows = rows.filter(action=action)
+        if caller.project is not None or caller.bot is not None:
+            rows = rows.filter(actor_kind="key", actor_id=caller.actor.id)
+        return listed(
+            request,
+            rows,
+            show=lambda found: ChangeAnswer(found, many=True).data,
+            newest_first=True,
+        )

@@ -1,0 +1,71 @@
+"""Lists: `{"data", "next_cursor", "has_more"}` in a stable order (CONTRACT G3)."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+from django.db.models import Model, QuerySet
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from api.endpoint import invalid_query
+
+DEFAULT_LIMIT: Final = 50
+MAX_LIMIT: Final = 200
+PAGING: Final = frozenset({"cursor", "limit"})
+
+Row = TypeVar("Row", bound=Model)
+
+
+def listed(
+    request: Request,
+    rows: QuerySet[Row],
+    *,
+    show: Callable[[Sequence[Row]], Sequence[Any]],
+    newest_first: bool = False,
+) -> Response:
+    """Answer one page of rows in the order of their ids, which is that of time.
+
+    A cursor is the last id that was seen, so what is added or deleted meanwhile moves
+    nothing. Raises InvalidQuery.
+    """
+    limit = _limit(request)
+    after = _cursor(request)
+    if after is not None:
+        rows = rows.filter(id__lt=after) if newest_first else rows.filter(id__gt=after)
+    ordered = rows.order_by("-id" if newest_first else "id")
+    found = list(ordered[: limit + 1])
+    page, more = found[:limit], len(found) > limit
+    return Response(
+        {
+            "data": list(show(page)),
+            "next_cursor": _encoded(page[-1].pk) if more else None,
+            "has_more": more,
+        }
+    )
+
+
+def _limit(request: Request) -> int:
+    text = request.query_params.get("limit")
+    if text is None:
+        return DEFAULT_LIMIT
+    digits = text.isascii() and text.isdigit() and len(text) <= len(str(MAX_LIMIT))
+    if not digits or not 1 <= int(text) <= MAX_LIMIT:
+        raise invalid_query("limit", f"must be a whole number from 1 to {MAX_LIMIT}")
+    return int(text)
+
+
+def _cursor(request: Request) -> UUID | None:
+    text = request.query_params.get("cursor")
+    if not text:
+        return None
+    try:
+        return UUID(bytes=urlsafe_b64decode(text.encode("ascii") + b"=="))
+    except (ValueError, Error):
+        raise invalid_query("cursor", "is not one that a list gave") from None
+
+
+def _encoded(last: UUID) -> str:
+    return urlsafe_b64encode(last.bytes).decode("ascii").rstrip("=")

@@ -1,0 +1,31 @@
+"""The schema and its viewer: open to all, without a request to any other host."""
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.views.decorators.csrf import csrf_exempt
+from drf_spectacular.views import SpectacularAPIView
+
+from api.errors import PROBLEM_TYPE, NoSuchRoute, problem
+
+
+class SchemaView(SpectacularAPIView):
+    """OpenAPI 3.1 of the whole API, hot routes included."""
+
+    authentication_classes = []
+    permission_classes = []
+
+
+def docs(request: HttpRequest) -> HttpResponse:
+    """Show the schema. All scripts and styles are files of our own."""
+    return render(request, "api/docs.html")
+
+
+@csrf_exempt
+def no_route(request: HttpRequest) -> HttpResponse:
+    """Answer every path under `/api/` that is none: a problem, not a page."""
+    return JsonResponse(
+        problem(NoSuchRoute()),
+        status=NoSuchRoute.status,
+        content_type=PROBLEM_TYPE,
+        headers={"Cache-Control": "no-store"},
+    )
