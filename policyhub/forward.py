@@ -8,8 +8,7 @@ request to the pages is dropped. Headers that speak about one connection stay on
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import aclosing
+from collections.abc import Coroutine
 from pathlib import Path
 
 import httpx
@@ -103,9 +102,8 @@ class Pages:
             return
         try:
             await send(_start(response))
-            async with aclosing(_chunks(response)) as chunks:
-                async for chunk in chunks:
-                    await send(_body(chunk, more=True))
+            async for chunk in response.aiter_raw():
+                await send(_body(chunk, more=True))
             await send(_body(b"", more=False))
         finally:
             await response.aclose()
@@ -152,11 +150,6 @@ def _start(response: httpx.Response) -> Message:
 
 def _body(chunk: bytes, *, more: bool) -> Message:
     return {"type": "http.response.body", "body": chunk, "more_body": more}
-
-
-async def _chunks(response: httpx.Response) -> AsyncIterator[bytes]:
-    async for chunk in response.aiter_raw():
-        yield chunk
 
 
 async def _whole_body(receive: Receive) -> bytes:

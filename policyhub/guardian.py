@@ -60,8 +60,8 @@ def _watch(reading: int) -> None:
     with os.fdopen(reading, encoding="ascii") as lines:
         for line in lines:
             if line.startswith("+"):
-                group, stop = line[1:].split()
-                groups[int(group)] = int(stop)
+                pair = line[1:].split()
+                groups[int(pair[0])] = int(pair[1])
             else:
                 groups.pop(int(line[1:]), None)
     for group, stop in groups.items():

@@ -90,7 +90,10 @@ def lane_answers() -> bool:
 
 def worker(*, beat: bool) -> Part:
     """One Celery worker with four threads; with `beat`, the clock inside it."""
-    argv = [sys.executable, "-m", "celery", "-A", "policyhub", "--quiet", "worker"]
+    # As root Celery warns at length about pickled messages; ours are JSON only.
+    quiet = ["-W", "ignore:You're running the worker"]
+    argv = [sys.executable, *quiet, "-m", "celery", "-A", "policyhub", "--quiet"]
+    argv += ["worker"]
     argv += ["--pool", "threads", "--concurrency", "4", "--loglevel", "warning"]
     argv += ["--without-gossip", "--without-mingle"]
     return Part("worker", [*argv, "-B"] if beat else argv)

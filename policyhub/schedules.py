@@ -41,7 +41,9 @@ SCHEDULES = tuple(
 @transaction.atomic
 def sync(schedules: tuple[Schedule, ...] = SCHEDULES) -> None:
     """Bring the timetable up to date with the code; an operator's edits stay."""
-    rows = PeriodicTask.objects.select_for_update().select_related("interval")
+    rows = PeriodicTask.objects.select_related("interval").select_for_update(
+        of=["self"]
+    )
     known = {row.name: row for row in rows}
     for schedule in schedules:
         row = known.pop(schedule.title, None)

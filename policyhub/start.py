@@ -144,9 +144,9 @@ def _supervise(only: str | None) -> int:
         terminal.say("stopped")
         return 0
     except (PartFailed, home.CannotPrepare) as error:
-        terminal.say(f"error: {error}")
+        terminal.say(str(error).splitlines()[0])
         supervisor.stop()
-        sys.stderr.write(f"policyhub: {str(error).splitlines()[0]}\n")
+        sys.stderr.write(f"policyhub: {error}\n")
         return 1
     return 0
 

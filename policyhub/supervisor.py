@@ -180,13 +180,15 @@ class Supervisor:
             else:
                 self._read(key.data)
 
-    def _read(self, running: Running) -> None:
+    def _read(self, running: Running) -> bool:
+        """Pass on what there is of a part's output. Returns whether there was any."""
         output = running.process.stdout
-        assert output is not None  # noqa: S101 (we asked for a pipe)
+        if output is None or output.closed:
+            return False
         try:
             data = os.read(output.fileno(), 65536)
         except BlockingIOError:
-            return
+            return False
         if not data:
             self._selector.unregister(output)
             output.close()
@@ -200,19 +202,18 @@ class Supervisor:
                 terminal.emit(line + b"\n")
             else:
                 terminal.show(running.part.name, line + b"\n")
+        return bool(data)
 
     def _reap(self, running: Running) -> None:
         """Take a part that has ended off the list, with its last output."""
         if running.process.poll() is None:
             return
-        while running.process.stdout and not running.process.stdout.closed:
-            before = running.rest
-            self._read(running)
-            if running.rest == before:
-                break
-        if running.process.stdout and not running.process.stdout.closed:
-            self._selector.unregister(running.process.stdout)
-            running.process.stdout.close()
+        while self._read(running):
+            pass
+        output = running.process.stdout
+        if output is not None and not output.closed:
+            self._selector.unregister(output)
+            output.close()
         self._kill(running)
         self.guardian.forget(running.process.pid)
         if running in self.running:

@@ -1,19 +1,21 @@
 """Print where PolicyHub is, the demo log-in, and a call to try."""
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from accounts import selectors, services
-from accounts.actors import Actor
+from accounts.actors import SYSTEM
+from accounts.errors import NotFound
+from accounts.models import Account, Bot
 
 DEMO = "demo"
+FIRST_CALL = "first-call"
 KEY_LIFE = timedelta(days=1)
-ACTOR = Actor(kind="system", id="up", label="one-command start")
 
 
 class Command(BaseCommand):
@@ -23,19 +25,31 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         now = timezone.now()
         account = selectors.account_by_slug(DEMO)
-        bot = selectors.bots(account).order_by("created_at", "id").first()
-        if bot is None:
-            raise CommandError("the demo account has no bot")
+        bot = _bot(account, now)
         expires = now + KEY_LIFE
         _, key = services.create_key(
             account=account,
             name="Printed at start, for one day",
             scopes=("decide", "usage:read"),
             expires_at=expires,
-            actor=ACTOR,
+            actor=SYSTEM,
             now=now,
         )
         self.stdout.write(_text(bot.public_id, key))
+
+
+def _bot(account: Account, now: datetime) -> Bot:
+    """Return the bot of the printed call: one of its own, which no policy names."""
+    try:
+        return selectors.bot_by_reference(account, FIRST_CALL)
+    except NotFound:
+        return services.create_bot(
+            account=account,
+            name="First call",
+            external_id=FIRST_CALL,
+            actor=SYSTEM,
+            now=now,
+        )
 
 
 def _text(bot: str, key: str) -> str:
