@@ -113,12 +113,7 @@ TARGETS: Mapping[str, Target] = {
         old="r.id < %(before)s",
         order="r.id",
         lock="FOR UPDATE OF r SKIP LOCKED",
-        scope={
-            "project": "r.project_id",
-            "bot": "r.bot_id",
-            "user": _USER,
-            "model": "r.model",
-        },
+        scope={"project": "r.project_id", "bot": "r.bot_id", "user": _USER},
         erase=(("usage_usageevent", _DELETE_EVENTS),),
         ready=_ROLLED_UP,
     ),
@@ -134,7 +129,6 @@ TARGETS: Mapping[str, Target] = {
             "project": "r.policy_project_id",
             "bot": "r.policy_target",
             "user": "r.policy_user",
-            "model": "r.model",
         },
         erase=(("audit_decisionrecord", _DELETE_DECISIONS),),
         names_public_ids=True,
@@ -153,7 +147,8 @@ class Condition:
 def covered(target: Target, scope: Scope, name: str = "s") -> Condition:
     """Return the condition that a row has every value that a scope names.
 
-    `name` tells this scope's parameters from those of others.
+    `name` tells this scope's parameters from those of others. A field that such rows
+    do not have covers none of them.
     """
     parts, parameters = ["TRUE"], {}
     for field, value in scope.document().items():
@@ -161,10 +156,7 @@ def covered(target: Target, scope: Scope, name: str = "s") -> Condition:
         if column is None:
             return Condition("FALSE", {})
         key = f"{name}_{field}"
-        operator = "="
-        if field == "model" and value.endswith("*"):
-            operator, value = "^@", value[:-1]  # noqa: PLW2901
-        parts.append(f"{column} {operator} %({key})s")
+        parts.append(f"{column} = %({key})s")
         parameters[key] = _stored(target, field, value)
     return Condition(f"({' AND '.join(parts)})", parameters)
 
