@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.utils import timezone
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -17,12 +18,14 @@ from api.callers import Caller
 from api.endpoint import Endpoint
 from api.listing import PAGING, listed
 from api.schema import filters, operation, page, page_of
+from api.schema_components import AMOUNT_OR_NULL
 from policies.rules import micros_to_cost
 from policies.selectors import policies
 
 _COLUMNS = {"state": "state", "policy": "policy_id", "bot": "bot_id", "kind": "kind"}
 
 
+@extend_schema_field(AMOUNT_OR_NULL)
 class Amount(serializers.Field[Any, Any, Any, Any]):
     """An amount in the alert's metric: a whole number, decimal text for cost."""
 

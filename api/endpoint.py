@@ -121,7 +121,7 @@ def tagged(answer: dict[str, Any], *, status: int = 200) -> Response:
 
 def invalid_query(name: str, detail: str) -> InvalidQuery:
     """Return the error about one query parameter."""
-    return InvalidQuery(errors=[{"pointer": f"?{name}", "detail": detail}])
+    return InvalidQuery(errors=[{"pointer": f"/{name}", "detail": detail}])
 
 
 def _check_queries(request: Request, known: frozenset[str]) -> None:

@@ -263,11 +263,12 @@ RESERVATION: Final = {
     "ttl_seconds": 600,
 }
 BUDGET: Final = {
-    "policy_id": POLICY_ID,
-    "metric": "tokens",
-    "threshold": 1000,
-    "used": 420,
-    "held": 100,
-    "remaining": 480,
-    "resets_at": "2026-03-02T00:00:00Z",
+    "data": [{**POLICY_READING, "used": 420, "remaining": 580, "exceeded": False}],
+    "bot": BOT_ID,
+    "user": "u-1",
+    "model": "gpt-x",
+    "allowed": True,
+    "reason_code": "ok",
+    "message": "Allowed",
+    "retry_after": None,
 }

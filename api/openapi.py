@@ -3,6 +3,12 @@
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt
+from drf_spectacular.renderers import (
+    OpenApiJsonRenderer,
+    OpenApiJsonRenderer2,
+    OpenApiYamlRenderer,
+    OpenApiYamlRenderer2,
+)
 from drf_spectacular.views import SpectacularAPIView
 
 from api.errors import PROBLEM_TYPE, NoSuchRoute, problem
@@ -11,6 +17,13 @@ from api.errors import PROBLEM_TYPE, NoSuchRoute, problem
 class SchemaView(SpectacularAPIView):
     """OpenAPI 3.1 of the whole API, hot routes included."""
 
+    # JSON for whoever does not ask: every reader of YAML reads it too.
+    renderer_classes = [
+        OpenApiJsonRenderer2,
+        OpenApiJsonRenderer,
+        OpenApiYamlRenderer,
+        OpenApiYamlRenderer2,
+    ]
     authentication_classes = []
     permission_classes = []
 

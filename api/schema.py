@@ -14,6 +14,8 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 
+from api.examples import PROBLEM
+
 PROBLEM_REF: Final = {"$ref": "#/components/schemas/Problem"}
 
 IF_MATCH: Final = OpenApiParameter(
@@ -32,6 +34,14 @@ IDEMPOTENCY_KEY: Final = OpenApiParameter(
 _PAGING: Final = (
     OpenApiParameter("limit", OpenApiTypes.INT, description="1 to 200; 50 if left out"),
     OpenApiParameter("cursor", OpenApiTypes.STR, description="the last next_cursor"),
+)
+
+_PROBLEM: Final = OpenApiExample(
+    "Problem",
+    value=PROBLEM,
+    response_only=True,
+    status_codes=["4XX"],
+    media_type="application/problem+json",
 )
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -110,6 +120,7 @@ def operation(
             "Answer", value=shows, response_only=True, status_codes=code
         )
         examples.append(shown)
+    examples.append(_PROBLEM)
     raw = isinstance(request, Mapping)
     return extend_schema(
         operation_id=operation_id,

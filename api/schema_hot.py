@@ -4,10 +4,10 @@ from typing import Any, Final
 
 from api import examples
 from api.schema_components import (
-    AMOUNT,
     BOOLEAN,
     COST,
     COUNT,
+    COUNT_OR_NULL,
     MOMENT,
     SCHEMAS,
     TEXT,
@@ -66,20 +66,16 @@ _HOT_SCHEMAS: Final = {
     "UsageEvent": _EVENT,
     "Call": _CALL,
     "RecordedEvents": _RECORDED,
-    "Budget": answer(data=array(ref("BudgetReading"))),
-    "BudgetReading": {
-        "type": "object",
-        "properties": {
-            "policy_id": TEXT,
-            "name": TEXT,
-            "metric": TEXT,
-            "threshold": AMOUNT,
-            "used": {"type": ["integer", "string", "null"]},
-            "held": {"type": ["integer", "string", "null"]},
-            "remaining": {"type": ["integer", "string", "null"]},
-            "resets_at": {"type": ["string", "null"], "format": "date-time"},
-        },
-    },
+    "Budget": answer(
+        data=array(ref("PolicyReading")),
+        bot=TEXT,
+        user=TEXT_OR_NULL,
+        model=TEXT_OR_NULL,
+        allowed=BOOLEAN,
+        reason_code=TEXT,
+        message=TEXT,
+        retry_after=COUNT_OR_NULL,
+    ),
 }
 
 
@@ -170,7 +166,7 @@ _BUDGET: Final = _operation(
     "Read what is left",
     "What is left in every policy that matches the call, and when it resets.",
     returns=ref("Budget"),
-    shows={"data": [examples.BUDGET]},
+    shows=examples.BUDGET,
     parameters=(
         _parameter("bot", "query", TEXT, "id or external id of a bot"),
         _parameter("user", "query", TEXT, "the user of the call"),

@@ -177,6 +177,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
 # --- Static files -------------------------------------------------------------
 
 STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = ENV.state_dir / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {

@@ -38,7 +38,7 @@ def test_bots_are_listed_page_by_page(api):
 def test_a_query_that_is_not_right_is_named(api, query):
     answer = api.get(f"/bots?{query}")
 
-    assert_problem(answer, 422, "invalid_query", f"?{query.split('=')[0]}")
+    assert_problem(answer, 422, "invalid_query", f"/{query.split('=')[0]}")
 
 
 def test_a_project_filter_keeps_the_project_and_an_unknown_one_nothing(api, project):
