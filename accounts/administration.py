@@ -44,6 +44,12 @@ def actor_of(request: HttpRequest) -> Actor:
     return Actor.person(cast("Person", request.user))
 
 
+def explained(error: DomainError) -> str:
+    """Return what a service refused, with the fields it named."""
+    named = [f"{fault['pointer']}: {fault['detail']}" for fault in error.errors]
+    return " ".join([error.detail, *(text for text in named if text[0] == "/")])
+
+
 def service_action(
     *, description: str, question: str = "", done: str
 ) -> Callable[[Callable[[Any, Deed], object]], Action]:
@@ -111,7 +117,9 @@ def _perform_all(
         try:
             perform(row, deed)
         except DomainError as error:
-            model_admin.message_user(request, f"{row}: {error.detail}", messages.ERROR)
+            model_admin.message_user(
+                request, f"{row}: {explained(error)}", messages.ERROR
+            )
         else:
             model_admin.log_change(request, row, f"{done}. {reason}".strip())
             count += 1
@@ -194,5 +202,5 @@ class ServiceAdmin(ActingAdmin):
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
         except DomainError as error:
-            self.message_user(request, error.detail, messages.ERROR)
+            self.message_user(request, explained(error), messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())

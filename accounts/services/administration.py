@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from zoneinfo import available_timezones
 
 from django.db import transaction
 
 from accounts import ids
 from accounts.actors import Actor
-from accounts.errors import Conflict
+from accounts.errors import Conflict, InvalidBody
 from accounts.models import Account, Member, Person
 from accounts.services.records import append_change, assign, bump_version
 
@@ -17,7 +18,13 @@ from accounts.services.records import append_change, assign, bump_version
 def update_account(
     *, account: Account, changes: Mapping[str, Any], actor: Actor, now: datetime
 ) -> Account:
-    """Change name, timezone, week_start, plan or stores_text."""
+    """Change name, timezone, week_start, plan or stores_text.
+
+    Raises InvalidBody for a time zone that does not exist.
+    """
+    if changes.get("timezone", "UTC") not in available_timezones():
+        detail = "is not a time zone"
+        raise InvalidBody(errors=[{"pointer": "/timezone", "detail": detail}])
     bump_version(account_id=account.id)
     fresh = Account.objects.get(id=account.id)
     record = assign(fresh, changes)
