@@ -4,25 +4,30 @@ For alerts of an invented past: their recipients exist no more than what they te
 but whoever looks at such an alert wants to read what would have been sent.
 """
 
+import os
 from datetime import datetime
+from email.utils import format_datetime
 from pathlib import Path
-
-from django.core.mail.backends.filebased import EmailBackend
 
 from alerts.mail import compose
 from alerts.models import Delivery
 
 NOTE = "Kept in the mail folder of the state directory; sent to nobody."
+# What Django's file backend writes below each message.
+_RULE = b"\n" + b"-" * 79 + b"\n"
 
 
 def file_away(*, delivery: Delivery, folder: Path, now: datetime) -> None:
-    """Write a delivery's message to a folder and mark it so; nothing is sent.
+    """Write a delivery's message to a file dated `now` and mark it so; nothing is sent.
 
-    Raises OSError if the folder cannot be written.
+    Again, it writes the same file. Raises OSError if the folder cannot be written.
     """
     message = compose(delivery)
-    message.connection = EmailBackend(file_path=str(folder))
-    message.send()
+    message.extra_headers["Date"] = format_datetime(now)
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{delivery.message_id}.log"
+    file.write_bytes(message.message().as_bytes() + _RULE)
+    os.utime(file, (now.timestamp(), now.timestamp()))
     pending = Delivery.objects.filter(id=delivery.id, state=Delivery.State.PENDING)
     pending.update(
         state=Delivery.State.SENT,
