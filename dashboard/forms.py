@@ -1,0 +1,207 @@
+"""The small forms: reasons, bots and keys. Policies have a module of their own."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from django import forms
+from django.http import QueryDict
+
+from accounts.errors import DomainError
+from accounts.keys import SCOPES
+from accounts.models import Bot, Project
+from dashboard import policy_fields as fields
+
+BLOCK_LENGTHS: Final = [
+    ("", "until somebody lifts it"),
+    ("900", "for 15 minutes"),
+    ("3600", "for 1 hour"),
+    ("86400", "for 1 day"),
+    ("604800", "for 7 days"),
+]
+KEY_LENGTHS: Final = [
+    ("", "never"),
+    ("2592000", "in 30 days"),
+    ("7776000", "in 90 days"),
+    ("31536000", "in 1 year"),
+]
+KEY_USES: Final = [
+    ("calls", "Calls: authorize before a call, record usage after it"),
+    ("read", "Reading: see everything, change nothing"),
+    ("all", "Everything: also change policies, bots and keys"),
+]
+PERIODS: Final = [
+    ("day", "limits of a day"),
+    ("month", "limits of a month"),
+    ("all", "every limit"),
+]
+
+
+class ReasonForm(forms.Form):
+    """Why something is done; kept in the change history."""
+
+    reason = forms.CharField(label="Reason", max_length=500, strip=True)
+
+
+class BlockForm(ReasonForm):
+    """Why a bot is blocked, and for how long."""
+
+    seconds = forms.TypedChoiceField(
+        label="Block it",
+        choices=BLOCK_LENGTHS,
+        required=False,
+        coerce=lambda text: timedelta(seconds=int(text)),
+        empty_value=None,
+    )
+
+
+class ResetForm(ReasonForm):
+    """Which counters of a policy start again from 0."""
+
+    period = forms.ChoiceField(label="Reset", choices=PERIODS, initial="all")
+
+
+class ConfirmForm(ReasonForm):
+    """A step that cannot be undone: the name has to be typed."""
+
+    name = forms.CharField(label="Type the name to confirm", max_length=300)
+    field_order = ("name", "reason")
+
+    def __init__(
+        self, data: QueryDict | None = None, *, expected: str, auto_id: str = "id_%s"
+    ) -> None:
+        super().__init__(data, auto_id=auto_id)
+        self.expected = expected
+
+    def clean_name(self) -> str:
+        """Accept the name alone."""
+        name: str = self.cleaned_data["name"]
+        if name != self.expected.strip():
+            raise forms.ValidationError("This is not the name.")
+        return name
+
+
+class ServiceForm(forms.Form):
+    """A form whose faults are found by a service."""
+
+    def blame(self, error: DomainError) -> None:
+        """Put each fault beside the field that its pointer names."""
+        for each in error.errors:
+            field = each["pointer"].removeprefix("/")
+            place = field if field in self.fields else None
+            self.add_error(place, f"This {each['detail']}.")
+        if not error.errors:
+            self.add_error(None, error.detail)
+
+
+class BotForm(ServiceForm):
+    """A bot, new or changed."""
+
+    name = forms.CharField(label="Name", max_length=200)
+    external_id = forms.CharField(
+        label="Your own id",
+        max_length=200,
+        required=False,
+        help_text="Optional. Calls may name the bot by it.",
+    )
+    owner = forms.CharField(
+        label="Owner",
+        max_length=200,
+        required=False,
+        help_text="Optional. The user of calls that name no user.",
+    )
+    project = forms.ChoiceField(label="Project", required=False)
+    description = forms.CharField(
+        label="Description",
+        max_length=2000,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 2}),
+    )
+
+    def __init__(
+        self,
+        data: QueryDict | None = None,
+        *,
+        projects: Sequence[Project],
+        bot: Bot | None = None,
+    ) -> None:
+        super().__init__(data, initial=_bot_shown(bot) if bot else None)
+        self.projects = {project.public_id: project for project in projects}
+        self.fields["project"].choices = fields.rows_of(projects, "No project")  # type: ignore[attr-defined]
+
+    def values(self) -> dict[str, Any]:
+        """Return the values as the services take them."""
+        given = self.cleaned_data
+        return {
+            "name": given["name"],
+            "external_id": given["external_id"] or None,
+            "owner": given["owner"] or None,
+            "project": self.projects.get(given["project"]),
+            "description": given["description"].replace("\r\n", "\n"),
+        }
+
+
+class KeyForm(ServiceForm):
+    """A new API key."""
+
+    name = forms.CharField(
+        label="Name", max_length=200, help_text="Where it will be used."
+    )
+    use = forms.ChoiceField(
+        label="What it is for",
+        choices=KEY_USES,
+        initial="calls",
+        widget=forms.RadioSelect,
+    )
+    bot = forms.ChoiceField(label="Bound to bot", required=False)
+    project = forms.ChoiceField(label="Bound to project", required=False)
+    expires = forms.TypedChoiceField(
+        label="Expires",
+        choices=KEY_LENGTHS,
+        required=False,
+        coerce=lambda text: timedelta(seconds=int(text)),
+        empty_value=None,
+    )
+
+    def __init__(
+        self,
+        data: QueryDict | None = None,
+        *,
+        bots: Sequence[Bot],
+        projects: Sequence[Project],
+    ) -> None:
+        super().__init__(data)
+        self.bots = {bot.public_id: bot for bot in bots}
+        self.projects = {project.public_id: project for project in projects}
+        self.fields["bot"].choices = fields.rows_of(bots, "No bot")  # type: ignore[attr-defined]
+        self.fields["project"].choices = fields.rows_of(projects, "No project")  # type: ignore[attr-defined]
+
+    def values(self) -> dict[str, Any]:
+        """Return the values as the service takes them; the expiry as a span."""
+        given = self.cleaned_data
+        return {
+            "name": given["name"],
+            "scopes": scopes_of(given["use"]),
+            "bot": self.bots.get(given["bot"]),
+            "project": self.projects.get(given["project"]),
+        }
+
+
+def scopes_of(use: str) -> list[str]:
+    """Return the scopes of one of the uses that the form offers."""
+    if use == "all":
+        return ["*"]
+    if use == "read":
+        return sorted(scope for scope in SCOPES if scope.endswith(":read"))
+    calls = {"decide", "usage:write", "usage:read", "bots:read", "gateway"}
+    return sorted(calls)
+
+
+def _bot_shown(bot: Bot) -> dict[str, str]:
+    return {
+        "name": bot.name,
+        "external_id": bot.external_id or "",
+        "owner": bot.owner or "",
+        "project": bot.project.public_id if bot.project else "",
+        "description": bot.description,
+    }

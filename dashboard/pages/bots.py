@@ -1,0 +1,225 @@
+"""The list of bots, and a bot: its state, what acts on it, and what to do about it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse, HttpResponseRedirect
+
+from accounts import selectors, services
+from accounts.errors import DomainError, NotFound
+from accounts.models import Bot
+from audit.selectors import decisions
+from dashboard.bot_states import state_of
+from dashboard.forms import BlockForm, BotForm, ConfirmForm, ReasonForm
+from dashboard.gauges import dials_for_bot, names_of, subject_text
+from dashboard.paging import page_of
+from dashboard.usage_chart import chart_of_days
+from dashboard.visits import Visit, attempt, page, render
+from policies import services as policy_services
+from policies.selectors import applying_to, blocks_of_bot, bot_pause, bot_pauses
+
+CHOICES = 500
+DAYS = 14
+DIALS = 12
+
+
+@page()
+def listing(visit: Visit) -> HttpResponse:
+    """List the bots with their states."""
+    shown = page_of(selectors.bots(visit.account), visit.request)
+    pauses = bot_pauses(visit.account, shown.rows, visit.now)
+    rows = [
+        {"bot": bot, "state": state_of(bot, pauses.get(bot.id))} for bot in shown.rows
+    ]
+    return render(visit, "bots.html", {"page": shown, "rows": rows}, place="bots")
+
+
+@page()
+def detail(visit: Visit, bot_id: str) -> HttpResponse:
+    """Show a bot."""
+    return _show(visit, selectors.bot_of(visit.account, bot_id))
+
+
+@page(write=True, methods=("GET", "POST"))
+def create(visit: Visit) -> HttpResponse:
+    """Register a bot."""
+    form = _bot_form(visit)
+    saved = _save(
+        form,
+        lambda values: services.create_bot(
+            account=visit.account, actor=visit.actor, now=visit.now, **values
+        ),
+    )
+    if saved is None:
+        return _fill_in(visit, form)
+    messages.success(visit.request, f"{saved.name} is registered.")
+    return HttpResponseRedirect(visit.address("bot", saved.public_id))
+
+
+@page(write=True, methods=("GET", "POST"))
+def edit(visit: Visit, bot_id: str) -> HttpResponse:
+    """Change what a bot is called and where it belongs."""
+    bot = selectors.bot_of(visit.account, bot_id)
+    form = _bot_form(visit, bot)
+    saved = _save(
+        form,
+        lambda values: services.update_bot(
+            bot=bot, changes=values, actor=visit.actor, now=visit.now
+        ),
+    )
+    if saved is None:
+        return _fill_in(visit, form, bot)
+    messages.success(visit.request, f"{saved.name} is changed.")
+    return HttpResponseRedirect(visit.address("bot", saved.public_id))
+
+
+@page(write=True, methods=("POST",))
+def block(visit: Visit, bot_id: str) -> HttpResponse:
+    """Refuse every call of a bot, for a while or until it is unblocked."""
+    bot = selectors.bot_of(visit.account, bot_id)
+    form = BlockForm(visit.request.POST, auto_id="block_%s")
+    if not form.is_valid():
+        return _show(visit, bot, block=form)
+    span, why = form.cleaned_data["seconds"], form.cleaned_data["reason"]
+    ends_at = None if span is None else visit.now + span
+
+    def act() -> object:
+        return policy_services.block_bot(
+            bot=bot, reason=why, actor=visit.actor, now=visit.now, ends_at=ends_at
+        )
+
+    return _back(visit, bot, act, f"{bot.name} is blocked.")
+
+
+@page(write=True, methods=("POST",))
+def unblock(visit: Visit, bot_id: str) -> HttpResponse:
+    """Lift what a person set against a bot, and what concerns it alone."""
+    bot = selectors.bot_of(visit.account, bot_id)
+    form = ReasonForm(visit.request.POST, auto_id="unblock_%s")
+    if not form.is_valid():
+        return _show(visit, bot, unblock=form)
+    why = form.cleaned_data["reason"]
+
+    def act() -> object:
+        return policy_services.unblock_bot(
+            bot=bot, actor=visit.actor, now=visit.now, reason=why
+        )
+
+    return _back(visit, bot, act, f"{bot.name} is not blocked any more.")
+
+
+@page(write=True, methods=("POST",))
+def revoke(visit: Visit, bot_id: str) -> HttpResponse:
+    """Take a bot's right to call, and the keys bound to it."""
+    bot = selectors.bot_of(visit.account, bot_id)
+    form = ConfirmForm(visit.request.POST, expected=bot.name, auto_id="revoke_%s")
+    if not form.is_valid():
+        return _show(visit, bot, revoke=form)
+    why = form.cleaned_data["reason"]
+
+    def act() -> object:
+        return policy_services.revoke_bot(
+            bot=bot, reason=why, actor=visit.actor, now=visit.now
+        )
+
+    return _back(visit, bot, act, f"{bot.name} is revoked, and its keys with it.")
+
+
+@page(write=True, methods=("POST",))
+def restore(visit: Visit, bot_id: str) -> HttpResponse:
+    """Let a revoked or disabled bot call again."""
+    bot = selectors.bot_of(visit.account, bot_id)
+    form = ReasonForm(visit.request.POST, auto_id="restore_%s")
+    if not form.is_valid():
+        return _show(visit, bot, restore=form)
+    why = form.cleaned_data["reason"]
+
+    def act() -> object:
+        return policy_services.restore_bot(
+            bot=bot, reason=why, actor=visit.actor, now=visit.now
+        )
+
+    return _back(visit, bot, act, f"{bot.name} may call again; its keys stay revoked.")
+
+
+@page(write=True, methods=("POST",))
+def archive(visit: Visit, bot_id: str) -> HttpResponse:
+    """Remove a bot for good."""
+    bot = selectors.bot_of(visit.account, bot_id)
+    form = ConfirmForm(visit.request.POST, expected=bot.name, auto_id="archive_%s")
+    if not form.is_valid():
+        return _show(visit, bot, archive=form)
+    why = form.cleaned_data["reason"]
+    return attempt(
+        visit,
+        lambda: services.archive_bot(
+            bot=bot, actor=visit.actor, now=visit.now, reason=why
+        ),
+        done=f"{bot.name} is archived.",
+        back=visit.address("bots"),
+    )
+
+
+def _back(visit: Visit, bot: Bot, act: Callable[[], object], done: str) -> HttpResponse:
+    return attempt(visit, act, done=done, back=visit.address("bot", bot.public_id))
+
+
+def _show(visit: Visit, bot: Bot, **bound: Any) -> HttpResponse:
+    """Render a bot; a form that was not right comes back with what was typed."""
+    policies = list(applying_to(visit.account, bot=bot))
+    context = {
+        "bot": bot,
+        "state": state_of(bot, bot_pause(visit.account, bot, visit.now)),
+        "blocks": [
+            {"block": each, "subject": _subject(each, bot)}
+            for each in blocks_of_bot(visit.account, bot, visit.now)
+        ],
+        "dials": dials_for_bot(visit.account, bot, policies, visit.now)[:DIALS],
+        "policies": [{"policy": p, "names": names_of(p)} for p in policies],
+        "chart": chart_of_days(visit.account, days=DAYS, now=visit.now, bot=bot),
+        "decisions": _decisions(visit, bot),
+        "block": BlockForm(auto_id="block_%s"),
+        "unblock": ReasonForm(auto_id="unblock_%s"),
+        "revoke": ConfirmForm(expected=bot.name, auto_id="revoke_%s"),
+        "restore": ReasonForm(auto_id="restore_%s"),
+        "archive": ConfirmForm(expected=bot.name, auto_id="archive_%s"),
+        **bound,
+    }
+    code = 422 if bound else 200
+    return render(visit, "bot.html", context, place="bots", status=code)
+
+
+def _decisions(visit: Visit, bot: Bot) -> list[Any]:
+    if not visit.may_audit:
+        return []
+    return list(decisions(visit.account, bot=bot.public_id)[:10])
+
+
+def _subject(block: Any, bot: Bot) -> str:
+    return subject_text(block.subject, {bot.public_id: bot.name})
+
+
+def _bot_form(visit: Visit, bot: Bot | None = None) -> BotForm:
+    data = visit.request.POST if visit.request.method == "POST" else None
+    projects = list(selectors.projects(visit.account)[:CHOICES])
+    return BotForm(data, projects=projects, bot=bot)
+
+
+def _save(form: BotForm, write: Callable[[dict[str, Any]], Bot]) -> Bot | None:
+    """Write what the form says; None before it was sent, or after saying why not."""
+    if not form.is_valid():
+        return None
+    try:
+        return write(form.values())
+    except NotFound:
+        raise
+    except DomainError as error:
+        form.blame(error)
+        return None
+
+
+def _fill_in(visit: Visit, form: BotForm, bot: Bot | None = None) -> HttpResponse:
+    context = {"form": form, "bot": bot}
+    code = 422 if form.is_bound else 200
+    return render(visit, "bot_form.html", context, place="bots", status=code)

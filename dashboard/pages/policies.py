@@ -1,0 +1,190 @@
+"""The list of policies, and a policy with its readings, blocks and revisions."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.http import HttpResponse
+
+from alerts.models import Alert
+from alerts.selectors import alerts
+from dashboard.forms import ConfirmForm, ReasonForm, ResetForm
+from dashboard.gauges import dials_of, names_of, subject_text, tightest
+from dashboard.paging import chosen, page_of
+from dashboard.visits import Visit, attempt, page, render
+from policies import selectors
+from policies.models import Block, Policy
+from policies.thresholds import status
+from retention.selectors import preview, runs
+from usage import edits, resets
+from usage.selectors import readings
+
+READINGS = 50
+RECENT = 20
+
+
+@page()
+def listing(visit: Visit) -> HttpResponse:
+    """List the policies with their rules, modes and tightest readings."""
+    kind = chosen(visit.request, "type", Policy.Type.values)
+    shown = page_of(selectors.policies(visit.account, type=kind), visit.request)
+    context = {"page": shown, "rows": _rows(visit, shown.rows), "kind": kind}
+    return render(visit, "policies.html", context, place="policies")
+
+
+@page()
+def detail(visit: Visit, policy_id: str) -> HttpResponse:
+    """Show a policy."""
+    return _show(visit, _policy(visit, policy_id, archived=True))
+
+
+@page(write=True, methods=("POST",))
+def reset(visit: Visit, policy_id: str) -> HttpResponse:
+    """Let counters of a policy start again from 0."""
+    policy = _policy(visit, policy_id)
+    form = ResetForm(visit.request.POST, auto_id="reset_%s")
+    if not form.is_valid():
+        return _show(visit, policy, reset=form)
+    return attempt(
+        visit,
+        lambda: resets.reset_policy(
+            policy=policy, actor=visit.actor, now=visit.now, **form.cleaned_data
+        ),
+        done="The counters start again from 0.",
+        back=visit.address("policy", policy.public_id),
+    )
+
+
+@page(write=True, methods=("POST",))
+def archive(visit: Visit, policy_id: str) -> HttpResponse:
+    """Stop a policy for good."""
+    policy = _policy(visit, policy_id)
+    form = ConfirmForm(visit.request.POST, expected=policy.name)
+    if not form.is_valid():
+        return _show(visit, policy, archive=form)
+    why = form.cleaned_data["reason"]
+    return attempt(
+        visit,
+        lambda: edits.archive_policy(
+            policy=policy, actor=visit.actor, now=visit.now, reason=why
+        ),
+        done=f"{policy.name} is archived.",
+        back=visit.address("policies"),
+    )
+
+
+@page(write=True, methods=("POST",))
+def restore(visit: Visit, policy_id: str, number: int) -> HttpResponse:
+    """Make an earlier revision the next one."""
+    policy = _policy(visit, policy_id)
+    return attempt(
+        visit,
+        lambda: edits.restore_revision(
+            policy=policy,
+            number=number,
+            actor=visit.actor,
+            now=visit.now,
+            expected_revision=policy.revision,
+        ),
+        done=f"Revision {number} is in force again, as a new revision.",
+        back=visit.address("policy", policy.public_id),
+    )
+
+
+@page(write=True, methods=("POST",))
+def clear(visit: Visit, policy_id: str, block_id: str) -> HttpResponse:
+    """Lift a policy's block and let its counter start again from 0."""
+    policy = _policy(visit, policy_id)
+    block = selectors.block_of(visit.account, policy, block_id)
+    form = ReasonForm(visit.request.POST)
+    if not form.is_valid():
+        return _show(visit, policy, clear=form, cleared=block)
+    why = form.cleaned_data["reason"]
+    return attempt(
+        visit,
+        lambda: resets.clear_block(
+            block=block, actor=visit.actor, now=visit.now, reason=why
+        ),
+        done="The block is lifted and its counter starts again from 0.",
+        back=visit.address("policy", policy.public_id),
+    )
+
+
+def _policy(visit: Visit, policy_id: str, *, archived: bool = False) -> Policy:
+    return selectors.policy_of(visit.account, policy_id, include_archived=archived)
+
+
+def _show(visit: Visit, policy: Policy, **bound: Any) -> HttpResponse:
+    """Render a policy; a form that was not right comes back with what was typed."""
+    revisions = selectors.revisions(visit.account, policy)
+    context = {
+        "policy": policy,
+        "names": names_of(policy),
+        "blocks": _blocks(visit, policy),
+        "revisions": revisions[:RECENT],
+        "alerts": alerts(visit.account).filter(policy_id=policy.public_id)[:5],
+        "reset": ResetForm(auto_id="reset_%s"),
+        "archive": ConfirmForm(expected=policy.name),
+        **_facts(visit, policy),
+        **bound,
+    }
+    code = 422 if bound else 200
+    return render(visit, "policy.html", context, place="policies", status=code)
+
+
+def _facts(visit: Visit, policy: Policy) -> dict[str, Any]:
+    """Return what only a policy of this type has."""
+    if policy.type == Policy.Type.RETENTION:
+        return {
+            "status": status(policy.rollout_mode, any_triggered=False),
+            "preview": preview(account=visit.account, policy=policy, now=visit.now),
+            "runs": runs(visit.account, policy)[:10],
+        }
+    read = readings(account=visit.account, policies=[policy], now=visit.now)
+    dials = dials_of([policy], read)
+    full = any(dial.drawn.level == "over" for dial in dials)
+    more = max(0, len(dials) - READINGS)
+    return {
+        "dials": dials[:READINGS],
+        "more_dials": more,
+        "status": status(policy.rollout_mode, any_triggered=full),
+    }
+
+
+def _blocks(visit: Visit, policy: Policy) -> list[dict[str, Any]]:
+    names = names_of(policy)
+    return [
+        {
+            "block": block,
+            "subject": subject_text(block.subject, names),
+            "state": _state(block, visit),
+        }
+        for block in selectors.blocks(visit.account, policy)[:RECENT]
+    ]
+
+
+def _state(block: Block, visit: Visit) -> str:
+    if block.lifted_at is not None:
+        return "lifted"
+    return "ended" if block.ends_at and block.ends_at <= visit.now else "live"
+
+
+def _rows(visit: Visit, shown: Sequence[Policy]) -> list[dict[str, Any]]:
+    usage = [policy for policy in shown if policy.type == Policy.Type.USAGE]
+    dials = tightest(visit.account, usage, visit.now)
+    fired = _last_alerts(visit, shown)
+    return [
+        {
+            "policy": policy,
+            "names": names_of(policy),
+            "dial": dials.get(policy.public_id),
+            "fired": fired.get(policy.public_id),
+        }
+        for policy in shown
+    ]
+
+
+def _last_alerts(visit: Visit, shown: Sequence[Policy]) -> dict[str, Alert]:
+    wanted = [policy.public_id for policy in shown]
+    found = alerts(visit.account).filter(policy_id__in=wanted)
+    last = found.order_by("policy_id", "-created_at").distinct("policy_id")
+    return {alert.policy_id: alert for alert in last}

@@ -1,0 +1,153 @@
+"""What templates say again and again: icons, moments, statuses and amounts."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from django import template
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from dashboard.themes import theme_of
+from policies import phrases
+from policies.rules import sentence
+
+register = template.Library()
+
+# How a state is shown: always an icon and a word, never colour alone.
+STATUSES: Mapping[str, tuple[str, str, str]] = {
+    "active": ("good", "circle-check", "Active"),
+    "triggered": ("bad", "octagon-alert", "Triggered"),
+    "disabled": ("", "circle-off", "Disabled"),
+    "archived": ("", "archive", "Archived"),
+    "paused": ("warn", "circle-pause", "Paused"),
+    "revoked": ("bad", "ban", "Revoked"),
+    "expired": ("", "clock", "Expired"),
+    "enforce": ("good", "shield", "Enforced"),
+    "shadow": ("calm", "eye", "Shadow"),
+    "off": ("", "circle-off", "Off"),
+    "warning": ("warn", "triangle-alert", "Warning"),
+    "breached": ("bad", "octagon-alert", "Breached"),
+    "resolved": ("good", "circle-check", "Resolved"),
+    "acknowledged": ("calm", "check", "Acknowledged"),
+    "pending": ("calm", "hourglass", "Waiting"),
+    "sent": ("good", "send", "Sent"),
+    "failed": ("bad", "circle-x", "Failed"),
+    "running": ("calm", "circle-play", "Running"),
+    "completed": ("good", "circle-check", "Completed"),
+    "allow": ("good", "circle-check", "Allowed"),
+    "deny": ("bad", "ban", "Refused"),
+    "would-deny": ("calm", "eye", "Would refuse"),
+    "lifted": ("", "rotate-ccw", "Lifted"),
+    "ended": ("", "clock", "Ended"),
+}
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """Draw an icon of the sprite; the words beside it say what it means."""
+    return format_html(
+        '<svg class="icon" aria-hidden="true" focusable="false">'
+        '<use href="{}#{}"></use></svg>',
+        static("policyhub/icons.svg"),
+        name,
+    )
+
+
+@register.simple_tag
+def status(word: str, text: str = "") -> SafeString:
+    """Show a state as an icon with its word; `text` replaces the word."""
+    tone, name, label = STATUSES.get(word, ("", "info", word.replace("_", " ")))
+    return format_html(
+        '<span class="tag {}">{}{}</span>', tone, icon(name), text or label
+    )
+
+
+@register.simple_tag
+def moment(value: datetime | None, form: str = "minute") -> SafeString | str:
+    """Show a moment in the account's zone, with UTC in the title.
+
+    `form` is minute, second or day.
+    """
+    if value is None:
+        return "—"
+    local = timezone.localtime(value)
+    shapes = {"minute": "j M Y, H:i", "second": "j M Y, H:i:s", "day": "j M Y"}
+    utc = value.astimezone(UTC)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        utc.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        utc.strftime("%Y-%m-%d %H:%M:%S UTC"),
+        date_format(local, shapes[form]),
+    )
+
+
+@register.simple_tag
+def until(value: datetime, now: datetime) -> SafeString:
+    """Say how long it is until a moment, with the moment in the title."""
+    local = date_format(timezone.localtime(value), "j M Y, H:i")
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        f"{local} ({value.astimezone(UTC):%Y-%m-%d %H:%M} UTC)",
+        phrases.span_until(value, now),
+    )
+
+
+@register.filter
+def amount(value: int | None, metric: str) -> str:
+    """Show an amount with its unit: 1,000 tokens, $12.50."""
+    return "—" if value is None else phrases.amount_text(metric, value)
+
+
+@register.filter
+def quantity(value: int | None, metric: str) -> str:
+    """Show an amount without its unit: 1,000, $12.50."""
+    return "—" if value is None else phrases.quantity_text(metric, value)
+
+
+@register.filter
+def unit(metric: str) -> str:
+    """Name what a metric counts; cost carries its unit in the amount."""
+    return "" if metric == "cost" else metric.replace("_", " ")
+
+
+@register.filter
+def words(code: str) -> str:
+    """Write a code as words: limit_exceeded as limit exceeded."""
+    return code.replace("_", " ")
+
+
+@register.simple_tag
+def rule(document: Mapping[str, Any], names: Mapping[str, str] | None = None) -> str:
+    """Say a policy's rule in one sentence."""
+    return sentence(document, names or {})
+
+
+@register.simple_tag(takes_context=True)
+def theme(context: template.RequestContext) -> SafeString | str:
+    """Give `<html>` the theme that the person chose; without a choice, nothing."""
+    chosen = theme_of(context.get("request"))
+    return format_html(' data-theme="{}"', chosen) if chosen else ""
+
+
+@register.simple_tag(takes_context=True)
+def other_theme(context: template.RequestContext) -> str:
+    """Name the theme that the switch leads to."""
+    return "light" if theme_of(context.get("request")) == "dark" else "dark"
+
+
+@register.simple_tag
+def named(public_id: str, names: Mapping[str, str]) -> str:
+    """Show what people call a thing, or its id if it has gone."""
+    return names.get(public_id, public_id)
+
+
+@register.simple_tag
+def document(value: Mapping[str, Any]) -> str:
+    """Show a document as people read JSON."""
+    return json.dumps(value, indent=2, ensure_ascii=False)

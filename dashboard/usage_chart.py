@@ -1,0 +1,80 @@
+"""What was used each day, as a chart, a sentence and a table. Reads rollups only."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from django.utils.formats import date_format
+
+from accounts.models import Account, Bot
+from dashboard import charts
+from usage.selectors import series
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One day of the account's zone, with its bar."""
+
+    date: date
+    value: int
+    bar: charts.Bar
+
+
+@dataclass(frozen=True, slots=True)
+class DayChart:
+    """Some days in a row. `ceiling` is the value at the chart's top edge."""
+
+    days: tuple[Day, ...]
+    ceiling: int
+    middle: float
+    total: int
+    peak: Day | None
+
+    @property
+    def summary(self) -> str:
+        """What the chart shows, in a sentence."""
+        if self.peak is None:
+            return f"No tokens in the last {len(self.days)} days."
+        on = date_format(self.peak.date, "j M")
+        return (
+            f"{self.total:,} tokens in the last {len(self.days)} days;"
+            f" most on {on}: {self.peak.value:,}."
+        )
+
+    @property
+    def ticks(self) -> tuple[date, date, date]:
+        """The days named below the chart: the first, the middle one, the last."""
+        return (
+            self.days[0].date,
+            self.days[len(self.days) // 2].date,
+            self.days[-1].date,
+        )
+
+
+def chart_of_days(
+    account: Account, *, days: int, now: datetime, bot: Bot | None = None
+) -> DayChart:
+    """Return the tokens of the last days of an account, or of one bot of it."""
+    zone = ZoneInfo(account.timezone)
+    today = now.astimezone(zone).date()
+    dates = [today - timedelta(days=back) for back in reversed(range(days))]
+    rows = series(
+        account=account,
+        start=datetime.combine(dates[0], time.min, zone),
+        end=now + timedelta(hours=1),
+        metric="tokens",
+        group_by=None if bot is None else "bot",
+    )
+    used: Counter[date] = Counter()
+    for row in rows:
+        if bot is None or row["group"] == bot.id:
+            used[row["bucket"].date()] += row["value"]
+    return _laid_out(dates, [used[each] for each in dates])
+
+
+def _laid_out(dates: list[date], values: list[int]) -> DayChart:
+    drawn = charts.bars(values)
+    days = tuple(map(Day, dates, values, drawn.bars))
+    peak = None if drawn.peak is None else days[drawn.peak]
+    return DayChart(days, drawn.ceiling, drawn.middle, sum(values), peak)

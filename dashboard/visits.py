@@ -1,0 +1,204 @@
+"""Who visits which account, and what they may do there.
+
+Every page of an account is wrapped in `page`. It answers a stranger with the same 404
+as an account that does not exist (CONTRACT G2), reads the clock once, and shows times
+in the account's zone.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import wraps
+from typing import Any, Concatenate, Final, NamedTuple, ParamSpec
+from zoneinfo import ZoneInfo
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+)
+from django.shortcuts import render as render_template
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts import selectors
+from accounts.actors import Actor
+from accounts.errors import DomainError, NotFound
+from accounts.models import Account, Member, Person
+from alerts.selectors import open_alerts
+
+P = ParamSpec("P")
+WRITERS: Final = frozenset({Member.Role.OWNER, Member.Role.OPERATOR})
+READERS_OF_FACTS: Final = WRITERS | {Member.Role.AUDITOR}
+
+
+class Entry(NamedTuple):
+    """One line of the navigation."""
+
+    address: str
+    icon: str
+    label: str
+    current: bool
+    count: int
+
+
+class Place(NamedTuple):
+    """A page of the navigation; `facts` ones are not for viewers."""
+
+    name: str
+    icon: str
+    label: str
+    facts: bool = False
+
+
+PLACES: Final = (
+    Place("overview", "gauge", "Overview"),
+    Place("policies", "shield", "Policies"),
+    Place("bots", "bot", "Bots"),
+    Place("alerts", "bell", "Alerts"),
+    Place("conversations", "messages-square", "Conversations"),
+    Place("retention", "timer", "Retention"),
+    Place("decisions", "scale", "Decisions", facts=True),
+    Place("keys", "key-round", "API keys", facts=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A member at a page of their account, at one moment."""
+
+    request: HttpRequest
+    person: Person
+    account: Account
+    member: Member
+    now: datetime
+
+    @property
+    def may_write(self) -> bool:
+        """Whether the member may change anything."""
+        return self.member.role in WRITERS
+
+    @property
+    def may_audit(self) -> bool:
+        """Whether the member may see decisions and keys."""
+        return self.member.role in READERS_OF_FACTS
+
+    @property
+    def actor(self) -> Actor:
+        """The member as the author of a change."""
+        return Actor.person(self.person)
+
+    def address(self, name: str, *args: object) -> str:
+        """Return the address of one of this account's pages."""
+        return reverse(f"dashboard:{name}", args=[self.account.slug, *args])
+
+
+def page(
+    *, write: bool = False, facts: bool = False, methods: tuple[str, ...] = ("GET",)
+) -> Callable[
+    [Callable[Concatenate[Visit, P], HttpResponse]], Callable[..., HttpResponse]
+]:
+    """Make a view of an account's page out of a function of the visit.
+
+    `write`: for owners and operators alone. `facts`: not for viewers.
+    """
+    allowed = {*methods, "HEAD"} if "GET" in methods else set(methods)
+
+    def wrap(
+        view: Callable[Concatenate[Visit, P], HttpResponse],
+    ) -> Callable[..., HttpResponse]:
+        @wraps(view)
+        @login_required
+        def answer(
+            request: HttpRequest, slug: str, *args: P.args, **kwargs: P.kwargs
+        ) -> HttpResponse:
+            if request.method not in allowed:
+                return HttpResponseNotAllowed(sorted(allowed))
+            try:
+                visit = _visit(request, slug)
+                _admit(visit, write=write, facts=facts)
+                with timezone.override(ZoneInfo(visit.account.timezone)):
+                    return view(visit, *args, **kwargs)
+            except NotFound as error:
+                raise Http404 from error
+
+        return answer
+
+    return wrap
+
+
+def render(
+    visit: Visit,
+    template: str,
+    context: Mapping[str, Any],
+    *,
+    place: str = "",
+    status: int = 200,
+) -> HttpResponse:
+    """Render a page; `place` is its part of the navigation."""
+    frame = {
+        "visit": visit,
+        "now": visit.now,
+        "navigation": _navigation(visit, place),
+    }
+    answer = render_template(
+        visit.request, f"dashboard/{template}", {**frame, **context}, status=status
+    )
+    answer["Cache-Control"] = "no-store"
+    return answer
+
+
+def attempt(
+    visit: Visit, act: Callable[[], object], *, done: str, back: str
+) -> HttpResponse:
+    """Do one thing, say whether it worked, and go back to a page."""
+    try:
+        act()
+    except NotFound:
+        raise
+    except DomainError as error:
+        messages.error(visit.request, said(error))
+    else:
+        messages.success(visit.request, done)
+    return HttpResponseRedirect(back)
+
+
+def said(error: DomainError) -> str:
+    """Return an error as people read it, with what it says of each field."""
+    details = [f"{each['pointer']}: {each['detail']}" for each in error.errors]
+    return " ".join([error.detail, *details])
+
+
+def _visit(request: HttpRequest, slug: str) -> Visit:
+    person = request.user
+    if not isinstance(person, Person):
+        raise NotFound
+    member = selectors.member_by_slug(slug=slug, person=person)
+    if member is None:
+        raise NotFound
+    return Visit(request, person, member.account, member, timezone.now())
+
+
+def _admit(visit: Visit, *, write: bool, facts: bool) -> None:
+    if (write and not visit.may_write) or (facts and not visit.may_audit):
+        raise PermissionDenied
+
+
+def _navigation(visit: Visit, place: str) -> list[Entry]:
+    unseen = open_alerts(visit.account).filter(acknowledged_at=None).count()
+    return [
+        Entry(
+            address=visit.address(each.name),
+            icon=each.icon,
+            label=each.label,
+            current=each.name == place,
+            count=unseen if each.name == "alerts" else 0,
+        )
+        for each in PLACES
+        if visit.may_audit or not each.facts
+    ]
