@@ -78,10 +78,10 @@ def prune_policy(
         notices.say_paused(policy=policy, due=due, now=now)
     else:
         run = _run(job, receipt, budget)
-    if run.remaining:
-        notices.say_overdue(job=job, oldest=due_of(job)[1], now=now)
-    else:
+    if run.state == PruneRun.State.COMPLETED:
         notices.settle(policy=policy, now=now)
+    else:
+        notices.say_overdue(job=job, oldest=due_of(job)[1], now=now)
     return run
 
 

@@ -11,6 +11,7 @@ from policies.models import Policy
 from policies.rules import parse
 from policies.services import create_policy
 from retention.services import prune_policy
+from tests.usage.quiet import until_others_have_ended
 from usage.conversations import append_message, create_conversation
 from usage.models import Conversation, Message, UsageEvent
 
@@ -85,7 +86,9 @@ class House:
             "occurred_at": at,
             "created_at": at,
         }
-        return UsageEvent.objects.create(**{**given, **fields})
+        event = UsageEvent.objects.create(**{**given, **fields})
+        until_others_have_ended()
+        return event
 
     def decision(self, age: float, **fields) -> DecisionRecord:
         at = self.now - timedelta(days=age)

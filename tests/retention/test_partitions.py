@@ -16,6 +16,7 @@ from retention.partitions import (
     partitions_of,
 )
 from tests.retention.house import DAY, House, left, open_month
+from tests.usage.quiet import until_others_have_ended
 from usage.models import UsageEvent
 from usage.rollups import roll_up
 
@@ -78,6 +79,7 @@ def test_an_adopted_event_is_still_rolled_up_once(house):
     house.now = datetime(2033, 5, 20, tzinfo=UTC)
     house.event(0)
     adopt_strays(table=EVENTS)
+    until_others_have_ended()
 
     assert roll_up(now=house.now) == 1
     assert roll_up(now=house.now) == 0

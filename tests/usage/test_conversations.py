@@ -130,7 +130,7 @@ def test_text_is_kept_only_on_purpose(account, create):
     )
     Account.objects.filter(id=account.id).update(stores_text=True)
     loud = conversations.append_message(
-        conversation=conversation, role="assistant", text="hi", now=NOW
+        conversation=conversation, role="assistant", text="hi", now=NOW + DAY
     )
 
     assert (silent.text, silent.tokens) == (None, 3)

@@ -10,6 +10,7 @@ from alerts.models import Alert
 from policies.models import Block
 from policies.services import block_bot
 from tests.usage.house import House
+from tests.usage.quiet import until_others_have_ended
 from usage import tasks, upkeep
 from usage.models import EventId, HourlyRollup
 
@@ -146,6 +147,7 @@ def test_event_ids_are_forgotten_in_batches(house):
 
 
 def test_each_task_makes_one_call_and_may_run_twice(blocked):
+    until_others_have_ended()
     for name, task_name, seconds in tasks.SCHEDULES:
         task = getattr(tasks, task_name.removeprefix("usage."))
         assert task.name == task_name
