@@ -161,6 +161,9 @@ async def authorize(request: Request, caller: CallerKey) -> Response:
     )
     answer = await _ask(request, caller, call)
     told = {"Idempotent-Replayed": "true"} if answer.replayed else {}
+    seconds = (answer.body or {}).get("retry_after")
+    if seconds is not None:
+        told["Retry-After"] = str(seconds)
     return _answered(answer.body, **told)
 
 
