@@ -94,6 +94,8 @@ def done_about(alert: Alert) -> str:
         return (
             "This is an early warning. The limit is not reached, nothing was stopped."
         )
+    if alert.used is not None and alert.used < (alert.threshold or 0):
+        return "A call was refused because what is left does not suffice for it."
     return "The policy's actions took effect with this usage."
 
 

@@ -73,6 +73,8 @@ def test_the_mail_says_what_happened_and_where_to_look(opened, settings):
         ({"late": True}, "had ended"),
         ({"enforced": False}, "not enforced"),
         ({"state": "warning", "step": 80}, "early warning"),
+        ({"used": 990, "threshold": 1000}, "A call was refused"),
+        ({"used": 1000, "threshold": 1000}, "actions took effect"),
         ({"kind": "retention_paused"}, "Nothing was deleted"),
     ],
 )
