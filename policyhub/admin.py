@@ -154,7 +154,8 @@ def prune_now(policy: Policy, deed: Deed) -> None:
     """Run retention policies at once."""
     if policy.type != Policy.Type.RETENTION:
         raise Conflict("Only a retention policy prunes.")
-    prune_policy(policy=policy, now=deed.now, trigger=f"admin {deed.actor.label}"[:60])
+    trigger = f"admin {deed.actor.label}"[:60]
+    prune_policy(policy=policy, now=deed.now, trigger=trigger, confirmed=True)
 
 
 @service_action(
