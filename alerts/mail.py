@@ -26,7 +26,7 @@ _KIND_HEADLINES = {
 }
 
 
-class NobodyToTell(Exception):  # noqa: N818 - it is no fault of the code
+class NobodyToTell(Exception):
     """The account has no owner whom the message could reach."""
 
 

@@ -140,13 +140,13 @@ def _drop_if_due(partition: Partition, now: datetime) -> bool:
         return False
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL lock_timeout = '2s'")
-        cursor.execute(
-            f"LOCK TABLE {partition.table}, {partition.name} IN ACCESS EXCLUSIVE MODE"
-        )
-        # Asked again now that nobody can add or touch anything.
+        # First against writers of this month alone, while its rows are counted.
+        cursor.execute(f'LOCK TABLE "{partition.name}" IN SHARE ROW EXCLUSIVE MODE')
         if not _is_due(partition, now):
             return False
         _write_receipts(cursor, partition, now)
+        # Then, for a moment, against everybody.
+        cursor.execute(f"LOCK TABLE ONLY {partition.table} IN ACCESS EXCLUSIVE MODE")
         cursor.execute(f'DROP TABLE "{partition.name}"')
     return True
 
@@ -207,8 +207,8 @@ def _event_days(account_id: UUID) -> list[int]:
 def _write_receipts(cursor: CursorWrapper, partition: Partition, now: datetime) -> None:
     """Write one receipt for each account, with its rows' number and first and last."""
     cursor.execute(
-        "SELECT account_id, count(*), (array_agg(id ORDER BY id))[1],"  # noqa: S608
-        " (array_agg(id ORDER BY id DESC))[1]"
+        'SELECT account_id, count(*), min(id::text COLLATE "C")::uuid,'  # noqa: S608
+        ' max(id::text COLLATE "C")::uuid'
         f' FROM "{partition.name}" GROUP BY account_id'
     )
     PruneRun.objects.bulk_create(
