@@ -12,7 +12,7 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "policyhub.settings")
     try:
         # First, so that a wrong setting is one line that names it.
-        __import__("policyhub.env")
+        __import__("policyhub.settings")
     except ImproperlyConfigured as error:
         sys.exit(f"policyhub: {error}")
     execute_from_command_line(sys.argv)

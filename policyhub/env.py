@@ -18,8 +18,6 @@ from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
-from psycopg import ProgrammingError
-from psycopg.conninfo import conninfo_to_dict
 
 from policyhub.embedded import state as embedded
 
@@ -84,10 +82,10 @@ def is_unknown(name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """The checked settings. `database` holds libpq's parameters."""
+    """The checked settings."""
 
     state_dir: Path
-    database: Mapping[str, str]
+    database_url: str
     database_embedded: bool
     broker_url: str
     broker_embedded: bool
@@ -164,18 +162,11 @@ def _state_dir(reader: Reader) -> Path:
     return path.absolute()
 
 
-def _database(reader: Reader, state_dir: Path) -> dict[str, str]:
+def _database_url(reader: Reader, state_dir: Path) -> str:
     url = reader.text("DATABASE_URL", embedded.database_url(state_dir))
-    if urlsplit(url).scheme not in {"postgres", "postgresql"}:
+    if not url.startswith(("postgres://", "postgresql://")):
         raise WrongSetting("DATABASE_URL", "must start with postgresql://")
-    try:
-        parameters = conninfo_to_dict(url)
-    except ProgrammingError as error:
-        # libpq's text may quote the URL, and with it the password.
-        raise WrongSetting("DATABASE_URL", "is not a valid PostgreSQL URL") from error
-    if not parameters.get("dbname"):
-        raise WrongSetting("DATABASE_URL", "must name a database")
-    return {name: str(value) for name, value in parameters.items()}
+    return url
 
 
 def _broker_url(reader: Reader, state_dir: Path) -> str:
@@ -309,7 +300,7 @@ def read(variables: Mapping[str, str]) -> Environment:
 
     return Environment(
         state_dir=state_dir,
-        database=_database(reader, state_dir),
+        database_url=_database_url(reader, state_dir),
         database_embedded=not reader.given("DATABASE_URL"),
         broker_url=_broker_url(reader, state_dir),
         broker_embedded=not reader.given("BROKER_URL"),

@@ -10,23 +10,21 @@ left. It shares the supervisor's lock, so the next start waits until it is done.
 import os
 import select
 import signal
+import sys
 import time
+from typing import NoReturn
 
 GRACE_SECONDS = 2.0
 
 
 class Guardian:
-    """The supervisor's end of the pipe."""
+    """The supervisor's end of the pipe. `keep` is a descriptor the watcher holds."""
 
-    def __init__(self) -> None:
+    def __init__(self, keep: int) -> None:
         reading, self._writing = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
-            try:
-                os.close(self._writing)
-                _watch(reading)
-            finally:
-                os._exit(0)
+            _become_watcher(reading, keep)
         os.close(reading)
 
     def watch(self, group: int, stop: signal.Signals) -> None:
@@ -49,21 +47,33 @@ class Guardian:
         os.waitpid(self.pid, 0)
 
 
-def _watch(reading: int) -> None:
-    os.setsid()
+def _become_watcher(reading: int, keep: int) -> NoReturn:
+    """Turn this fork into a fresh small Python that runs `main`."""
+    try:
+        os.setsid()
+        os.set_inheritable(keep, True)
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        os.dup2(reading, 0)
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+        # -I -S: neither the environment nor installed packages are looked at.
+        command = [sys.executable, "-I", "-S", __file__]
+        os.execv(sys.executable, command)  # noqa: S606
+    finally:
+        os._exit(1)
+
+
+def main() -> None:
+    """Read the supervisor's lines until it is gone, then end what it left."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1, 2):
-        os.dup2(nowhere, descriptor)
     groups: dict[int, int] = {}
-    with os.fdopen(reading, encoding="ascii") as lines:
-        for line in lines:
-            if line.startswith("+"):
-                pair = line[1:].split()
-                groups[int(pair[0])] = int(pair[1])
-            else:
-                groups.pop(int(line[1:]), None)
+    for line in sys.stdin:
+        if line.startswith("+"):
+            pair = line[1:].split()
+            groups[int(pair[0])] = int(pair[1])
+        else:
+            groups.pop(int(line[1:]), None)
     for group, stop in groups.items():
         _signal(group, stop)
     deadline = time.monotonic() + GRACE_SECONDS
@@ -80,3 +90,7 @@ def _signal(group: int, number: int) -> bool:
     except (ProcessLookupError, PermissionError):
         return False
     return True
+
+
+if __name__ == "__main__":
+    main()

@@ -20,7 +20,7 @@ def database(places: Places) -> Part:
     return Part(
         "postgres",
         postgres.command(places),
-        ready=lambda: postgres.ready(ENV.state_dir, places),
+        ready=lambda: postgres.ready(places),
         stop=signal.SIGINT,
         stage=DATABASE_STAGE,
         user=places.user,
@@ -89,20 +89,20 @@ def lane_answers() -> bool:
 
 
 def worker(*, beat: bool) -> Part:
-    """One Celery worker with four threads; with `beat`, the clock inside it."""
+    """One Celery worker with four threads; with `beat`, the clock as a fifth."""
     # As root Celery warns at length about pickled messages; ours are JSON only.
     quiet = ["-W", "ignore:You're running the worker"]
-    argv = [sys.executable, *quiet, "-m", "celery", "-A", "policyhub", "--quiet"]
-    argv += ["worker"]
+    argv = [sys.executable, *quiet, "-m", "celery", "-A", "policyhub.worker"]
+    argv += ["--quiet", "worker"]
     argv += ["--pool", "threads", "--concurrency", "4", "--loglevel", "warning"]
     argv += ["--without-gossip", "--without-mingle"]
-    return Part("worker", [*argv, "-B"] if beat else argv)
+    return Part("worker", [*argv, "--clock"] if beat else argv)
 
 
 def clock() -> Part:
     """Celery's beat alone. Exactly one may run in an installation."""
-    argv = [sys.executable, "-m", "celery", "-A", "policyhub", "--quiet", "beat"]
-    return Part("beat", [*argv, "--pidfile=", "--loglevel", "warning"])
+    argv = [sys.executable, "-m", "celery", "-A", "policyhub.worker", "--quiet"]
+    return Part("beat", [*argv, "beat", "--pidfile=", "--loglevel", "warning"])
 
 
 def environment() -> dict[str, str]:
@@ -114,4 +114,6 @@ def environment() -> dict[str, str]:
         "DJANGO_SETTINGS_MODULE": "policyhub.settings",
         "PYTHONPATH": str(BASE_DIR),
         "PYTHONUNBUFFERED": "1",
+        # Few heaps for many threads: less memory that is held and not used.
+        "MALLOC_ARENA_MAX": "2",
     }

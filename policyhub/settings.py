@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from policyhub.database import parameters
 from policyhub.env import BASE_DIR, ENV
 
 POLICYHUB_STATE_DIR = ENV.state_dir
@@ -86,17 +87,18 @@ TEMPLATES: list[dict[str, Any]] = [
 
 # --- Database -----------------------------------------------------------------
 
+_DATABASE = parameters(ENV.database_url)
 _LIBPQ = {"dbname": "NAME", "user": "USER", "password": "PASSWORD"}
 _LIBPQ |= {"host": "HOST", "port": "PORT"}
 DATABASES: dict[str, dict[str, Any]] = {
     "default": {
         "ENGINE": "django.db.backends.postgresql",
-        **{_LIBPQ[k]: v for k, v in ENV.database.items() if k in _LIBPQ},
+        **{_LIBPQ[k]: v for k, v in _DATABASE.items() if k in _LIBPQ},
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
             "connect_timeout": 5,
             "application_name": "policyhub",
-            **{k: v for k, v in ENV.database.items() if k not in _LIBPQ},
+            **{k: v for k, v in _DATABASE.items() if k not in _LIBPQ},
             # A page that cannot get a connection says so, it does not hang.
             "pool": {"min_size": 1, "max_size": 10, "timeout": 5},
         },

@@ -127,12 +127,11 @@ def _start_one(supervisor: Supervisor, places: Places, name: str) -> None:
 def _supervise(only: str | None) -> int:
     state.create(ENV.state_dir)
     lock = _lock(f"up-{only}" if only else "up")
-    os.set_inheritable(lock, False)
     if only in {None, "lane"}:
         _check_port()
     places = home.prepare(ENV.state_dir)
     logs = ENV.state_dir / "logs"
-    supervisor = Supervisor(logs, parts.environment(), Guardian())
+    supervisor = Supervisor(logs, parts.environment(), Guardian(lock))
     try:
         if only:
             _start_one(supervisor, places, only)

@@ -24,7 +24,7 @@ from policyhub.embedded import home
 from policyhub.guardian import Guardian
 from policyhub.terminal import Log
 
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0  # ample on a busy machine; a death is noticed at once
 PR_SET_PDEATHSIG = 1
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

@@ -68,7 +68,7 @@ def _start_servers() -> None:
         quick = ["fsync=off", "full_page_writes=off", "max_connections=200"]
         command = postgres.command(places, quick)
         _spawn(command, log, signal.SIGINT, places.user)
-        _wait(lambda: postgres.ready(state_dir, places), log)
+        _wait(lambda: postgres.ready(places), log)
         os.environ["DATABASE_URL"] = state.database_url(state_dir)
     if "BROKER_URL" not in os.environ:
         log = state_dir / "valkey.log"

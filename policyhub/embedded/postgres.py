@@ -6,10 +6,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import quote
-
-import psycopg
-from psycopg import sql
 
 from policyhub.embedded import home, state
 from policyhub.embedded.state import Places
@@ -54,6 +50,7 @@ def initialise(state_dir: Path, places: Places) -> None:
     password_file.unlink()
     if made.returncode:
         raise home.CannotPrepare(f"initdb failed: {made.stderr.strip()[-800:]}")
+    _create_database(places, fresh)
     data.rmdir()
     fresh.rename(data)
 
@@ -76,30 +73,28 @@ def command(places: Places, options: Sequence[str] = ()) -> list[str]:
     return arguments
 
 
-def ready(state_dir: Path, places: Places) -> bool:
-    """Whether the server takes a log-in; makes PolicyHub's database if missing."""
-    if not _says_ready(places.postgres_data / "postmaster.pid"):
-        return False
-    url = _url(state_dir, "postgres")
-    try:
-        with psycopg.connect(url, autocommit=True, connect_timeout=2) as connection:
-            known = connection.execute(
-                "SELECT 1 FROM pg_database WHERE datname = %s", [state.DATABASE]
-            ).fetchone()
-            if known is None:
-                name = sql.Identifier(state.DATABASE)
-                connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
-    except psycopg.OperationalError:
-        return False
-    return True
+def _create_database(places: Places, data: Path) -> None:
+    """Create PolicyHub's database with the server's single-user mode."""
+    made = subprocess.run(  # type: ignore[call-overload]
+        [binary(places, "postgres"), "--single", "-D", data, "postgres"],
+        input=f"CREATE DATABASE {state.DATABASE}\n",
+        text=True,
+        capture_output=True,
+        check=False,
+        cwd="/",
+        **home.identity(places.user),
+    )
+    if made.returncode:
+        raise home.CannotPrepare(f"postgres failed: {made.stderr.strip()[-800:]}")
 
 
-def _says_ready(pid_file: Path) -> bool:
+def ready(places: Places) -> bool:
     """Whether the server's own status file says that it takes connections."""
     try:
-        return pid_file.read_text(encoding="ascii").rstrip().endswith("ready")
+        status = (places.postgres_data / "postmaster.pid").read_text(encoding="ascii")
     except OSError:
         return False
+    return status.rstrip().endswith("ready")
 
 
 def wait_for_old_server(places: Places, seconds: float = 10) -> None:
@@ -126,8 +121,3 @@ def _alive(pid_file: Path, data: Path) -> bool:
     except OSError:
         return False
     return str(data).encode() in arguments
-
-
-def _url(state_dir: Path, database: str) -> str:
-    base = state.database_url(state_dir)
-    return base.replace(f"@/{state.DATABASE}?", f"@/{quote(database)}?")
