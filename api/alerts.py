@@ -16,7 +16,7 @@ from alerts.services import acknowledge
 from api import examples
 from api.callers import Caller
 from api.endpoint import Endpoint
-from api.listing import PAGING, listed
+from api.listing import PAGING, each, listed
 from api.schema import filters, operation, page, page_of
 from api.schema_components import AMOUNT_OR_NULL
 from policies.rules import micros_to_cost
@@ -116,7 +116,7 @@ class Alerts(Endpoint):
         return listed(
             request,
             rows,
-            show=lambda found: AlertAnswer(found, many=True).data,
+            show=each(AlertAnswer),
             newest_first=True,
         )
 

@@ -15,7 +15,7 @@ from api.callers import Caller
 from api.decisions import DECISION_REF, show_decisions
 from api.endpoint import Endpoint, invalid_query
 from api.fields import instant
-from api.listing import PAGING, listed
+from api.listing import PAGING, each, listed
 from api.schema import filters, operation, page, page_of, raw_page_of
 from audit.models import DecisionRecord
 from audit.selectors import decision_of, decisions
@@ -38,7 +38,7 @@ class ActorAnswer(serializers.Serializer[Any]):
         source="actor_kind", choices=["person", "key", "system"]
     )
     id = serializers.CharField(source="actor_id")
-    label = serializers.CharField(source="actor_label")
+    label = serializers.CharField(source="actor_label")  # type: ignore[assignment]
 
 
 class ChangeAnswer(serializers.Serializer[ChangeRecord]):
@@ -158,6 +158,6 @@ class Changes(Endpoint):
         return listed(
             request,
             rows,
-            show=lambda found: ChangeAnswer(found, many=True).data,
+            show=each(ChangeAnswer),
             newest_first=True,
         )

@@ -72,10 +72,7 @@ def show_bots(
 ) -> list[Mapping[str, Any]]:
     """Return bots as they are answered, each with the block that pauses it."""
     pauses = bot_pauses(caller.account, bots, now)
-    return [
-        BotAnswer(_described(bot, pauses.get(bot.id))).data  # type: ignore[arg-type]
-        for bot in bots
-    ]
+    return [BotAnswer(_described(bot, pauses.get(bot.id))).data for bot in bots]
 
 
 def show_bot(caller: Caller, bot: Bot, now: datetime, *, status: int = 200) -> Response:

@@ -13,7 +13,7 @@ from api import examples
 from api.callers import Caller, queried_bot, referred_bot
 from api.endpoint import Endpoint
 from api.fields import Body, Choice, Count, JsonObject, Moment, Text
-from api.listing import PAGING, listed
+from api.listing import PAGING, each, listed
 from api.schema import filters, operation, page, page_of
 from usage.conversations import (
     MAX_TEXT_CHARACTERS,
@@ -122,7 +122,7 @@ class Conversations(Endpoint):
         return listed(
             request,
             rows,
-            show=lambda found: ConversationAnswer(found, many=True).data,
+            show=each(ConversationAnswer),
             newest_first=True,
         )
 
@@ -197,7 +197,7 @@ class Messages(Endpoint):
         return listed(
             request,
             messages(found),
-            show=lambda rows: MessageAnswer(rows, many=True).data,
+            show=each(MessageAnswer),
         )
 
     @operation(

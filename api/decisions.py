@@ -42,7 +42,7 @@ def show_decisions(
 
 
 def _shown(record: DecisionRecord, *, hidden: bool) -> dict[str, Any]:
-    answer = {"id": record.public_id}
+    answer: dict[str, Any] = {"id": record.public_id}
     answer |= {name: getattr(record, name) for name in _PLAIN}
     answer |= {
         "estimate": _estimate(record.estimate),

@@ -1,10 +1,9 @@
 """What every route of the API has in common: order of refusals, headers, answers."""
 
 import re
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 from django.db.models import Model, QuerySet
-from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
@@ -54,22 +53,20 @@ class Endpoint(APIView):
             _check_queries(request, self.queries)
 
     def finalize_response(
-        self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any
-    ) -> HttpResponseBase:
+        self, request: Request, response: Response, *args: Any, **kwargs: Any
+    ) -> Response:
         """Add what every answer says."""
         answer = super().finalize_response(request, response, *args, **kwargs)
         answer["Cache-Control"] = "no-store"
         as_json = getattr(request.accepted_renderer, "format", "") == "json"
         if as_json and answer.status_code >= _ERRORS_FROM:
-            # DRF takes the attribute when it renders, which comes later.
-            response.content_type = PROBLEM_TYPE  # type: ignore[attr-defined]
+            answer.content_type = PROBLEM_TYPE
         return answer
 
     @property
     def caller(self) -> Caller:
         """Who calls."""
-        caller: Caller = self.request.auth
-        return caller
+        return cast("Caller", self.request.auth)
 
     def body(self, form: type[Body], *, partial: bool = False) -> dict[str, Any]:
         """Return the checked body. Raises ValidationError."""

@@ -124,7 +124,7 @@ REVISION: Final = {
     "reason": "",
     "created_at": MORNING,
 }
-BLOCK: Final = {
+BLOCK: Final[dict[str, Any]] = {
     "id": BLOCK_ID,
     "kind": "policy",
     "policy_id": POLICY_ID,
@@ -226,7 +226,7 @@ CONVERSATION: Final = {
     "created_at": MORNING,
 }
 MESSAGE_SENT: Final = {"role": "user", "text": "Hello", "tokens": 1}
-MESSAGE: Final = {
+MESSAGE: Final[dict[str, Any]] = {
     "id": MESSAGE_ID,
     "role": "user",
     "text": None,

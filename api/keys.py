@@ -15,7 +15,7 @@ from api import examples
 from api.callers import Caller, referred_bot, referred_project
 from api.endpoint import Endpoint
 from api.fields import Body, Count, Moment, Text, Texts
-from api.listing import PAGING, listed
+from api.listing import PAGING, each, listed
 from api.schema import filters, operation, page, page_of
 
 _MAX_OVERLAP = 30 * 86_400
@@ -106,11 +106,10 @@ class Keys(Endpoint):
         """List keys, revoked ones too."""
         rows = keys(self.caller.account, project=self.caller.project)
         rows = self.of_project(rows, "project")
-        context = {"now": timezone.now()}
         return listed(
             request,
             rows,
-            show=lambda found: KeyAnswer(found, many=True, context=context).data,
+            show=each(KeyAnswer, now=timezone.now()),
         )
 
     @operation(

@@ -47,6 +47,11 @@ def listed(
     )
 
 
+def each(answer: Any, **context: Any) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    """Return what shows rows by a serializer's class."""
+    return lambda rows: list(answer(rows, many=True, context=context).data)
+
+
 def _limit(request: Request) -> int:
     text = request.query_params.get("limit")
     if text is None:

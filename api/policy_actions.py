@@ -13,7 +13,7 @@ from api.audit import ChangeAnswer
 from api.callers import Caller
 from api.endpoint import Endpoint
 from api.fields import Body, Choice, Count, JsonObject, Text
-from api.listing import PAGING, listed
+from api.listing import PAGING, each, listed
 from api.policies import own_policy, show_policy, visible_policy
 from api.policy_answers import (
     BLOCK_REF,
@@ -254,6 +254,6 @@ class PolicyHistory(Endpoint):
         return listed(
             request,
             rows,
-            show=lambda found: ChangeAnswer(found, many=True).data,
+            show=each(ChangeAnswer),
             newest_first=True,
         )

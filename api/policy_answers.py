@@ -141,7 +141,7 @@ def _reading(reading: CounterReading, *, hidden: bool) -> dict[str, Any]:
     threshold = reading.threshold
     return {
         "metric": reading.metric,
-        "subject": dict(reading.subject),
+        "subject": {pair[0]: pair[1] for pair in reading.subject},
         "window": reading.window.document(),
         "window_start": moment_text(reading.window_start),
         "resets_at": moment_text(reading.resets_at),

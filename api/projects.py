@@ -15,7 +15,7 @@ from api import examples
 from api.callers import Caller
 from api.endpoint import Endpoint
 from api.fields import Body, Text
-from api.listing import PAGING, listed
+from api.listing import PAGING, each, listed
 from api.schema import filters, operation, page, page_of
 
 
@@ -71,9 +71,7 @@ class Projects(Endpoint):
         external_id = self.query("external_id")
         if external_id is not None:
             rows = rows.filter(external_id=external_id)
-        return listed(
-            request, rows, show=lambda found: ProjectAnswer(found, many=True).data
-        )
+        return listed(request, rows, show=each(ProjectAnswer))
 
     @operation(
         "projects_create",

@@ -47,7 +47,7 @@ def ref(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def body(required: tuple[str, ...] = (), **properties: Schema) -> Schema:
+def body(*required: str, **properties: Schema) -> Schema:
     """Return the schema of an object that is sent: unknown members are errors."""
     schema: Schema = {
         "type": "object",
@@ -69,23 +69,26 @@ def answer(**properties: Schema) -> Schema:
 _WINDOW: Final[Schema] = {
     "oneOf": [
         body(
-            ("kind", "unit"),
+            "kind",
+            "unit",
             kind=words("calendar"),
             unit=words(*CALENDAR_UNITS),
             timezone={"type": "string", "default": "UTC"},
             week_start={"type": "integer", "minimum": 1, "maximum": 7},
         ),
         body(
-            ("kind", "seconds"),
+            "kind",
+            "seconds",
             kind=words("fixed"),
             seconds={"type": "integer", "minimum": 1},
         ),
         body(
-            ("kind", "seconds"),
+            "kind",
+            "seconds",
             kind=words("rolling"),
             seconds={"type": "integer", "minimum": 60},
         ),
-        body(("kind",), kind=words("lifetime")),
+        body("kind", kind=words("lifetime")),
     ]
 }
 _SECONDS_OR_NULL: Final[Schema] = {"type": ["integer", "null"], "minimum": 1}
@@ -119,12 +122,14 @@ _USAGE: Final[dict[str, Schema]] = {
     "notify_in_shadow": BOOLEAN,
 }
 _RETENTION: Final[Schema] = body(
-    ("target", "max_age_days"),
+    "target",
+    "max_age_days",
     target=words("conversations", "message_text", "usage_events", "decisions"),
     max_age_days={"type": "integer", "minimum": 1, "maximum": 36500},
 )
 _CONTENT: Final[Schema] = body(
-    ("direction", "action"),
+    "direction",
+    "action",
     direction=words("request", "response", "both"),
     action=words("deny", "redact", "warn"),
     categories=array(
@@ -191,7 +196,9 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
     },
     "Window": _WINDOW,
     "Limit": body(
-        ("metric", "threshold", "window"),
+        "metric",
+        "threshold",
+        "window",
         metric=words(*METRICS),
         threshold=AMOUNT,
         window=ref("Window"),
@@ -199,23 +206,28 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
     "Scope": body(**dict.fromkeys(SCOPE_FIELDS, TEXT_OR_NULL)),
     "Actions": _ACTIONS,
     "UsagePolicy": body(
-        ("type", "name", "limits", "actions"), type=words("usage"), **_COMMON, **_USAGE
+        "type", "name", "limits", "actions", type=words("usage"), **_COMMON, **_USAGE
     ),
     "RetentionPolicy": body(
-        ("type", "name", "retention"),
+        "type",
+        "name",
+        "retention",
         type=words("retention"),
         **_COMMON,
         retention=_RETENTION,
     ),
     "ContentPolicy": body(
-        ("type", "name", "content"),
+        "type",
+        "name",
+        "content",
         type=words("content"),
         **_COMMON,
         content=_CONTENT,
     ),
     "KavachPolicy": {
         **body(
-            ("limits", "action"),
+            "limits",
+            "action",
             type=words("usage"),
             name=TEXT,
             agentId=TEXT_OR_NULL,

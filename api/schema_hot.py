@@ -23,7 +23,7 @@ _COUNTS: Final = dict.fromkeys(
     ("tokens", "input_tokens", "output_tokens", "messages", "calls"), COUNT
 )
 _EVENT: Final[Schema] = body(
-    ("bot",),
+    "bot",
     id=TEXT,
     bot=TEXT,
     user=TEXT_OR_NULL,
@@ -36,7 +36,7 @@ _EVENT: Final[Schema] = body(
     reservation=TEXT,
 )
 _CALL: Final[Schema] = body(
-    ("bot",),
+    "bot",
     bot=TEXT,
     user=TEXT_OR_NULL,
     model=TEXT_OR_NULL,
@@ -46,7 +46,7 @@ _CALL: Final[Schema] = body(
     ttl_seconds={"type": "integer", "minimum": 1, "maximum": 86_400, "default": 600},
 )
 _BATCH: Final[Schema] = body(
-    ("events",),
+    "events",
     events={**array(ref("UsageEvent")), "minItems": 1, "maxItems": 1000},
 )
 _PROBLEM_ITEM: Final[Schema] = {
