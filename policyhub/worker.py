@@ -22,7 +22,7 @@ from policyhub.celery import app  # noqa: E402
 class Clock(bootsteps.StartStopStep):
     """Starts and stops Celery's beat with the worker."""
 
-    requires = {"celery.worker.components:Pool"}
+    requires = ("celery.worker.components:Pool",)
 
     def __init__(self, worker: Any, *, clock: bool = False, **options: Any) -> None:
         self.enabled = clock
