@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+from django.db import connection
 from django.test import Client
 from playwright.sync_api import sync_playwright
 
@@ -41,6 +42,8 @@ def page(live_server, alice, monkeypatch):
         )
         yield page
         browser.close()
+        # Beside Playwright's loop Django opens a connection of its own.
+        connection.close()
 
 
 def test_the_viewer_shows_an_operation_and_breaks_no_rule(page):
