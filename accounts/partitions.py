@@ -13,7 +13,7 @@ from accounts import ids
 
 
 class CreatePartitionedModel(migrations.CreateModel):
-    """Create a model's table `PARTITION BY RANGE (id)`; its state is an ordinary one."""
+    """Create a model's table `PARTITION BY RANGE (id)`; its state is ordinary."""
 
     def database_forwards(
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any

@@ -30,7 +30,7 @@ class Problem(NamedTuple):
     detail: str
 
 
-class InvalidPolicy(Exception):  # noqa: N818
+class InvalidPolicy(Exception):
     """A document is not a policy; `problems` lists everything that is wrong."""
 
     def __init__(self, problems: list[Problem]) -> None:

@@ -96,13 +96,14 @@ fired::text"""
 _ALIASED = ", ".join(f"c.{column.strip()}" for column in _COUNTER.split(","))
 
 LOCK_COUNTERS = f"""SELECT {_COUNTER} FROM usage_counter
-WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE"""
+WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE"""  # noqa: S608 (constants)
 
 LOCK_CURRENT = f"""SELECT {_COUNTER} FROM usage_counter
 WHERE account_id = $1::uuid AND policy_id = $2::uuid
-AND (window_end IS NULL OR window_end > $3::timestamptz) ORDER BY id FOR UPDATE"""
+AND (window_end IS NULL OR window_end > $3::timestamptz) ORDER BY id FOR UPDATE"""  # noqa: S608 (constants)
 
-READ_COUNTERS = f"SELECT {_COUNTER} FROM usage_counter WHERE id = ANY($1::uuid[])"
+READ_COUNTERS = f"""SELECT {_COUNTER} FROM usage_counter
+WHERE id = ANY($1::uuid[])"""  # noqa: S608 (constants)
 
 CLOSED_COUNTERS = f"""SELECT {_ALIASED} FROM usage_counter AS c
 JOIN jsonb_to_recordset($1::jsonb) AS r(head uuid, limit_key text, subject_key text,
@@ -110,7 +111,7 @@ JOIN jsonb_to_recordset($1::jsonb) AS r(head uuid, limit_key text, subject_key t
 ON c.account_id = r.account AND c.policy_id = r.policy AND c.limit_key = r.limit_key
 AND c.subject_key = r.subject_key AND NOT c.is_head
 AND c.window_start <= r.moment AND c.window_end > r.moment
-ORDER BY c.id FOR UPDATE OF c"""
+ORDER BY c.id FOR UPDATE OF c"""  # noqa: S608 (constants)
 
 LOCK_RESERVATIONS = """SELECT id, account_id, bot_id, "user", model, state,
 amounts::text, holds::text, ttl_seconds, expires_at, dispatched, event_id

@@ -16,7 +16,7 @@ from usage.entries import Answer, EventResult, Item, Request
 from usage.rulebook import Book, BotInfo, Match, Rulebooks
 
 
-class Restart(Exception):  # noqa: N818 - it is no error: the batch runs once more
+class Restart(Exception):
     """What the batch assumed is not so: roll back and run it again."""
 
 

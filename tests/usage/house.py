@@ -1,4 +1,4 @@
-"""An account with a bot, and short ways to write a policy and put calls to the ledger."""
+"""An account with a bot, and short ways to write a policy and to call the ledger."""
 
 from datetime import UTC, datetime, timedelta
 
