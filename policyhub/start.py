@@ -1,6 +1,6 @@
-"""The start of the whole installation, or of one part: `python -m policyhub.start`.
+"""The start of the whole installation, or of one part: `manage.py up`.
 
-`manage.py up` becomes this process; it never loads Django, so it stays small.
+It never loads Django: so it is quick, and small while it watches.
 """
 
 import argparse
@@ -10,6 +10,7 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from policyhub import parts, terminal
@@ -92,12 +93,10 @@ def _start_everything(supervisor: Supervisor, places: Places) -> None:
     _start_servers(supervisor, places)
     supervisor.run(parts.command("prepare", "--demo"))
     places.pages_socket.unlink(missing_ok=True)
-    started = [
-        supervisor.start(part)
-        for part in (parts.pages(), parts.lane(), parts.worker(beat=True))
-    ]
-    for running in started:
+    for running in [supervisor.start(part) for part in (parts.pages(), parts.lane())]:
         supervisor.wait_ready(running)
+    # Only now, so that it does not take the processors from the first page.
+    supervisor.start(parts.worker(beat=True))
     supervisor.run(parts.command("announce", plain=True))
     supervisor.start(parts.command("seed_demo", *SEED, nice=5))
     supervisor.watch()
@@ -150,17 +149,18 @@ def _supervise(only: str | None) -> int:
     return 0
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """Run until stopped. Returns the exit status."""
-    parser = argparse.ArgumentParser(prog="manage.py up")
-    parser.add_argument("--only", choices=ONE_PART)
-    only = parser.parse_args().only
+    parser = argparse.ArgumentParser(
+        prog="manage.py up",
+        description="Start all parts of PolicyHub and watch them; Ctrl-C stops them.",
+    )
+    parser.add_argument("--only", choices=ONE_PART, help="run just this part")
+    only = parser.parse_args(arguments).only
     try:
         return _supervise(only)
+    except KeyboardInterrupt:
+        return 0  # Nothing has been started yet.
     except (CannotStart, home.CannotPrepare, OSError) as error:
         sys.stderr.write(f"policyhub: {error}\n")
         return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -45,6 +45,7 @@ def initialise(state_dir: Path, places: Places) -> None:
         capture_output=True,
         check=False,
         cwd="/",
+        start_new_session=True,  # a key on the terminal is not for it
         **home.identity(places.user),
     )
     password_file.unlink()
@@ -82,6 +83,7 @@ def _create_database(places: Places, data: Path) -> None:
         capture_output=True,
         check=False,
         cwd="/",
+        start_new_session=True,  # a key on the terminal is not for it
         **home.identity(places.user),
     )
     if made.returncode:
