@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -52,15 +53,23 @@ def _bot(account: Account, now: datetime) -> Bot:
         )
 
 
+def _login() -> str:
+    """Return the demo's log-in. A person may have put its file elsewhere."""
+    path: Path = settings.POLICYHUB_STATE_DIR / "demo-login"
+    try:
+        email, password = path.read_text(encoding="utf-8").split()
+    except FileNotFoundError:
+        return "(demo-login is no longer in the state directory)"
+    return f"{email}   {password}"
+
+
 def _text(bot: str, key: str) -> str:
-    login = (settings.POLICYHUB_STATE_DIR / "demo-login").read_text(encoding="utf-8")
-    email, password = login.split()
     site = settings.POLICYHUB_SITE_URL
     body = json.dumps({"bot": bot, "estimate": {"tokens": 100}})
     return f"""
 PolicyHub is running at {site}
 
-  log in      {site}/app/   {email}   {password}
+  log in      {site}/app/   {_login()}
   API         {site}/api/docs
   stop        Ctrl-C
 
