@@ -22,7 +22,7 @@ from usage import counters
 from usage.answers import decision_body, decision_row, reservation_body
 from usage.counters import Counter, Place
 from usage.crossing import refused
-from usage.entries import Answer, CallIn
+from usage.entries import Answer, CallIn, parts_of
 from usage.loading import replay
 from usage.work import Entry, Work, public, stamp
 
@@ -93,18 +93,33 @@ def _amounts(
     if said.get("tokens") is None:
         said["tokens"] = amount_in(said, "tokens")
     if "conversations" not in said:
-        seen = entry.seen in work.seen_conversations | work.new_conversations
-        named = entry.seen is not None and (entry.conversation or {}).get("id") is None
-        said["conversations"] = 1 if named and not seen else 0
+        said["conversations"] = 1 if _is_new_conversation(work, entry) else 0
     if said.get("cost") is None:
+        read, written = _priced_parts(said)
         said["cost"] = entry.book.prices.cost(
             model=request.model,
-            tokens=said.get("tokens"),
-            input_tokens=said.get("input_tokens"),
-            output_tokens=said.get("output_tokens"),
+            tokens=said["tokens"],
+            input_tokens=read,
+            output_tokens=written,
             now=work.now,
         )
     return said
+
+
+def _priced_parts(said: Mapping[str, int | None]) -> tuple[int | None, int | None]:
+    """Input and output tokens to price; what only the whole says goes to the other."""
+    read, written = said.get("input_tokens"), said.get("output_tokens")
+    if read is not None and written is not None:
+        return read, written
+    return parts_of(said.get("tokens"), read, written)
+
+
+def _is_new_conversation(work: Work, entry: Entry) -> bool:
+    if entry.seen is None or (entry.conversation or {}).get("id") is not None:
+        return False
+    # One that a later event of this batch names first is still new to this call.
+    seen = entry.seen in work.seen_conversations
+    return not seen or entry.seen in work.new_conversations
 
 
 Costs = dict[str, dict[str, int | None]]

@@ -133,23 +133,33 @@ class Outcome:
     answers: list[Answer | EventResult] = field(default_factory=list)
 
 
+def parts_of(
+    tokens: int | None, read: int | None, written: int | None
+) -> tuple[int | None, int | None]:
+    """Return input and output tokens; of one that is not said, what the whole leaves.
+
+    Raises ValueError if they do not add up to `tokens` (A1).
+    """
+    if tokens is None or (read is None and written is None):
+        return read, written
+    if (read or 0) > tokens or (written or 0) > tokens:
+        raise ValueError("tokens must not be less than its parts")
+    read = tokens - (written or 0) if read is None else read
+    written = tokens - read if written is None else written
+    if read + written != tokens:
+        raise ValueError("tokens must be input_tokens + output_tokens")
+    return read, written
+
+
 def checked_amounts(event: EventIn) -> dict[str, int | None]:
     """Return an event's amounts with `tokens` made whole (A1, A2).
 
     Raises ValueError if tokens and their parts do not add up.
     """
-    tokens, read, written = event.tokens, event.input_tokens, event.output_tokens
+    tokens = event.tokens
+    read, written = parts_of(tokens, event.input_tokens, event.output_tokens)
     if tokens is None:
         tokens = (read or 0) + (written or 0)
-    elif read is not None and written is not None:
-        if read + written != tokens:
-            raise ValueError("tokens must be input_tokens + output_tokens")
-    elif (read or written or 0) > tokens:
-        raise ValueError("tokens must not be less than its parts")
-    elif read is not None:
-        written = tokens - read
-    elif written is not None:
-        read = tokens - written
     return {
         "tokens": tokens,
         "input_tokens": read or 0,

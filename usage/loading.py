@@ -32,6 +32,7 @@ from usage.entries import (
     Item,
     ReleaseIn,
     checked_amounts,
+    parts_of,
 )
 from usage.rulebook import Book, BotInfo, KeyInfo
 from usage.statements import Statement
@@ -292,6 +293,14 @@ def _resolve_call(work: Work, entry: Entry, request: CallIn, places: Any) -> Non
         if first is not None:
             replay(entry, request, first)
             return
+    said = request.estimate or {}
+    amounts = (said.get(name) for name in ("tokens", "input_tokens", "output_tokens"))
+    try:
+        parts_of(*amounts)
+    except ValueError as problem:
+        detail = _problem("/estimate/tokens", str(problem))
+        entry.fail(InvalidBody(errors=[detail]))
+        return
     if _resolve_caller(entry, request):
         entry.moment = work.now
         entry.places = _places(entry, work.now, places)
@@ -313,7 +322,8 @@ def _resolve_event(work: Work, entry: Entry, request: EventIn, places: Any) -> N
         return
     if not _resolve_caller(entry, request):
         return
-    moment = request.occurred_at or work.now
+    # Windows are known by their start: one moment must be written in one way.
+    moment = (request.occurred_at or work.now).astimezone(UTC)
     entry.moment = moment
     entry.places = _places(entry, moment, places)
     entry.event_id = ids.new_id(work.now)

@@ -1,10 +1,11 @@
 """CONTRACT A, sentence by sentence: what counts, once, and for how much."""
 
-from datetime import timedelta
+from datetime import timedelta, timezone
 
 import pytest
 
 from accounts.actors import SYSTEM
+from accounts.errors import InvalidBody
 from accounts.services import create_account
 from alerts.models import Alert
 from policies.models import Block
@@ -74,6 +75,13 @@ def test_a1_tokens_that_do_not_add_up_are_refused(house):
     assert house.send(tokens=3, input_tokens=4).error.status == 422
 
 
+def test_a1_an_estimate_that_does_not_add_up_is_refused_too(house):
+    with pytest.raises(InvalidBody) as raised:
+        house.ask(tokens=10, input_tokens=8, output_tokens=8)
+
+    assert raised.value.errors[0]["pointer"] == "/estimate/tokens"
+
+
 def test_a1_a_priced_cost_is_rounded_up_for_each_event(house):
     house.price("tiny", total=1)
     house.policy(metric="cost", threshold="1")
@@ -130,6 +138,20 @@ def _conversations(threshold):
     return {"metric": "conversations", "threshold": threshold, "window": window}
 
 
+def test_a2_a_call_decided_before_the_event_that_names_it_meets_a_new_one(house):
+    from usage.entries import CallIn, EventIn, Item
+    from usage.ledger import run
+
+    house.policy(metric="conversations", threshold=5)
+    bot = house.bot.public_id
+    call = CallIn(bot=bot, conversation="c-1", reserve=True)
+    event = EventIn(bot=bot, conversation="c-1")
+    (outcome,) = run([Item(house.account.id, [call, event, call])], now=house.now)
+
+    held = [answer.body["policies"][0]["held"] for answer in outcome.answers[::2]]
+    assert held == [1, 1]
+
+
 def test_a3_the_events_own_cost_comes_first(house):
     house.send(model="gpt-4o", tokens=1000, cost=7)
 
@@ -159,6 +181,14 @@ def test_a3_bare_tokens_cost_the_dearer_of_the_two(house):
     assert last_event().cost == 30
     house.send(model="n", tokens=10)
     assert last_event().cost == 90
+
+
+def test_a3_what_an_estimate_leaves_of_its_tokens_is_priced_too(house):
+    house.price("m", input=1_000_000, output=3_000_000)
+    house.policy(metric="cost", threshold="1")
+
+    granted = house.hold(model="m", estimate={"tokens": 100, "input_tokens": 10})
+    assert granted["policies"][0]["held"] == "0.00028"
 
 
 @pytest.mark.parametrize(("mode", "allowed"), [("deny", False), ("allow", True)])
@@ -356,6 +386,25 @@ def test_a6_a_rolling_window_takes_a_late_event_into_its_own_time(house):
     house.later(minutes=12)
 
     assert house.ask(tokens=100)["allowed"] is True
+
+
+def test_a6_a_moment_means_the_same_in_every_zone(house):
+    """A fixed window opened by an event that tells its time in another zone."""
+    from usage.entries import CallIn, EventIn, Item
+    from usage.ledger import run
+
+    house.policy(threshold=100, window=FIXED)
+    bot = house.bot.public_id
+    elsewhere = house.now.astimezone(timezone(timedelta(hours=2)))
+    event = EventIn(bot=bot, tokens=1, occurred_at=elsewhere)
+    call = CallIn(bot=bot, estimate={"tokens": 5}, reserve=True, ttl_seconds=9000)
+    (outcome,) = run([Item(house.account.id, [event, call])], now=house.now)
+    reservation = outcome.answers[1].body["reservation"]["id"]
+    house.later(minutes=61)
+    house.send(tokens=1)
+    house.send(tokens=4, reservation=reservation)
+
+    assert counters() == [(5, 0), (1, 0)]
 
 
 def test_a7_a_reset_writes_what_it_took_away(house):
