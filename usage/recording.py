@@ -88,6 +88,8 @@ def _withdraw(work: Work, entry: Entry) -> None:
     if entry.claim is not None:
         work.forgotten_claims.append(entry.claim)
         work.event_ids.pop(entry.claim, None)
+        claims = work.rows.get("claims", [])
+        work.rows["claims"] = [row for row in claims if row["id"] != entry.claim]
 
 
 def _reservation(work: Work, entry: Entry, request: EventIn) -> Reserved | None:

@@ -72,6 +72,9 @@ CLAIM_CONVERSATIONS = """INSERT INTO usage_conversationseen (id, account_id)
 SELECT id, account_id FROM jsonb_to_recordset($1::jsonb) AS r(id uuid, account_id uuid)
 ORDER BY id ON CONFLICT (id) DO NOTHING RETURNING id"""
 
+FORGET_CONVERSATIONS = """DELETE FROM usage_conversationseen
+WHERE id = ANY($1::uuid[])"""
+
 SEEN_CONVERSATIONS = """SELECT id FROM usage_conversationseen
 WHERE id = ANY($1::uuid[])"""
 

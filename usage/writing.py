@@ -63,6 +63,10 @@ def write(work: Work) -> Generator[list[Statement], list[Any], None]:
     if work.forgotten_claims:
         forgotten = uuids(work.forgotten_claims)
         written.append(Statement(statements.FORGET_EVENT_IDS, (forgotten,)))
+    if work.new_conversations:
+        # Only events that failed named them, so the next one is the first (A4).
+        unnamed = uuids(list(work.new_conversations))
+        written.append(Statement(statements.FORGET_CONVERSATIONS, (unnamed,)))
     written += _counters(work)
     for table, sql in _TABLES:
         rows = work.rows.get(table)

@@ -281,6 +281,19 @@ def test_a4_another_bots_or_an_absent_conversation_is_an_unknown_reference(house
         assert result.error.errors[0]["pointer"] == "/conversation"
 
 
+def test_a4_a_failed_event_does_not_use_a_conversation_up(house):
+    house.policy(metric="conversations")
+    house.send(id="e-1")
+    assert house.send(id="e-1", conversation="c-1").error.status == 409
+    reservation = house.held(user="u-1")
+    wrong = house.send(user="u-2", reservation=reservation, conversation="c-2")
+    assert wrong.error.status == 422
+    house.send(conversation="c-1")
+    house.send(conversation="c-2")
+
+    assert counters() == [(2, 0)]
+
+
 def test_a5_the_same_id_of_another_source_or_account_is_another_event(house):
     neighbour = ContractHouse("neighbour")
     first = house.send(id="e-1", tokens=1)
@@ -325,6 +338,16 @@ def test_a5_one_batch_with_one_id_many_times_counts_it_once(house):
         "duplicate",
     ]
     assert counters() == [(1, 0)]
+
+
+def test_a5_an_id_whose_events_all_failed_is_free(house):
+    reservation = house.held(user="u-1")
+    wrong = {"id": "e-1", "user": "u-2", "reservation": reservation}
+    results = house.send_all(wrong, wrong, wrong)
+    assert {r.status for r in results} == {"error"}
+    assert not EventId.objects.exists()
+
+    assert house.send(id="e-1", tokens=9).status == "recorded"
 
 
 def test_a5_a_later_event_of_the_batch_may_take_the_id_of_one_that_failed(house):
