@@ -30,7 +30,8 @@ class Clock(bootsteps.StartStopStep):
 
     def create(self, worker: Any) -> Any:
         """Return the thread, which the worker starts and stops."""
-        return EmbeddedService(worker.app, thread=True)
+        scheduler = worker.app.conf.beat_scheduler  # else Celery's own default
+        return EmbeddedService(worker.app, thread=True, scheduler_cls=scheduler)
 
 
 app.user_options["worker"].add(
