@@ -1,9 +1,13 @@
 """What every route of the API has in common: order of refusals, headers, answers."""
 
 import re
+from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar, TypeVar, cast
 
 from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
@@ -14,6 +18,7 @@ from api.authentication import KeyAuthentication, PersonAuthentication
 from api.callers import Caller, queried_project
 from api.errors import PROBLEM_TYPE, InvalidQuery, handle
 from api.fields import Body
+from api.idempotency import answer_once
 from api.parsers import StrictJSONParser
 
 _ERRORS_FROM = 400
@@ -51,6 +56,25 @@ class Endpoint(APIView):
             self.caller.need(scope)
         if method == "GET":
             _check_queries(request, self.queries)
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """Answer a POST that names an Idempotency-Key once (CONTRACT G5)."""
+        once = request.method == "POST" and "HTTP_IDEMPOTENCY_KEY" in request.META
+        handler = getattr(self, "post", None)
+        if once and handler is not None:
+            # DRF looks the method's handler up on the view, which serves one request.
+            vars(self)["post"] = partial(self._once, handler)
+        return super().dispatch(request, *args, **kwargs)
+
+    def _once(
+        self,
+        handler: Callable[..., Response],
+        request: Request,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Response:
+        handle_it = partial(handler, request, *args, **kwargs)
+        return answer_once(request, self.caller, handle_it, timezone.now())
 
     def finalize_response(
         self, request: Request, response: Response, *args: Any, **kwargs: Any

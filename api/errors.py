@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import OperationalError
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
 
 from accounts.errors import (
+    BodyTooLarge,
     DomainError,
     FieldError,
     Forbidden,
@@ -115,6 +116,8 @@ def _domain_error(error: Exception) -> DomainError | None:
         return NotAcceptable()
     if isinstance(error, exceptions.UnsupportedMediaType):
         return UnsupportedMediaType("Send the body as application/json.")
+    if isinstance(error, RequestDataTooBig):
+        return BodyTooLarge()
     if isinstance(error, Http404):
         return NotFound()
     if isinstance(error, exceptions.PermissionDenied | PermissionDenied):

@@ -109,6 +109,8 @@ def operation(
     """
     tag, _, verb = operation_id.partition("_")
     given = list(parameters)
+    if request is not None and verb not in _WITH_REVISION:
+        given.append(IDEMPOTENCY_KEY)
     if verb in _WITH_REVISION and tag in ("bots", "policies"):
         given.append(IF_MATCH)
     examples = []
