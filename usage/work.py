@@ -112,8 +112,9 @@ class Work:
         self.rows.setdefault(table, []).append(row)
 
 
+@lru_cache(maxsize=4_096)
 def stamp(moment: datetime | None) -> str | None:
-    """Return a moment as RFC 3339 in UTC."""
+    """Return a moment as RFC 3339 in UTC; a batch shows the same few many times."""
     if moment is None:
         return None
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
