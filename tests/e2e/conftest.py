@@ -1,0 +1,111 @@
+"""A fresh installation, a mail server that keeps what it gets, and a browser."""
+
+import email
+import email.policy
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+from aiosmtpd.controller import Controller
+
+from tests.e2e.installation import Installation, free_port
+
+
+class Sink:
+    """Keeps every mail, and says how many are about a policy."""
+
+    def __init__(self) -> None:
+        self.mails: list[email.message.EmailMessage] = []
+        self._lock = threading.Lock()
+
+    async def handle_DATA(self, server, session, envelope) -> str:  # noqa: N802
+        mail = email.message_from_bytes(envelope.content, policy=email.policy.default)
+        with self._lock:
+            self.mails.append(mail)
+        return "250 kept"
+
+    def about(self, name: str) -> list[email.message.EmailMessage]:
+        return [mail for mail in self.mails if name in str(mail["Subject"])]
+
+
+@pytest.fixture(scope="module")
+def sink():
+    kept = Sink()
+    controller = Controller(kept, hostname="127.0.0.1", port=free_port())
+    controller.start()
+    kept.port = controller.port
+    yield kept
+    controller.stop()
+
+
+@pytest.fixture(scope="module")
+def installation(sink):
+    folder = Path(tempfile.mkdtemp(prefix="policyhub-e2e-"))
+    folder.chmod(0o755)
+    running = Installation(folder / "state", sink.port)
+    try:
+        running.start()
+        yield running
+    finally:
+        running.stop_whatever_runs()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def api(installation):
+    """An integrator with a key of the account `demo`."""
+    key = installation.command("createkey", "--account", "demo", "--scopes", "*")
+    with httpx.Client(
+        base_url=f"{installation.url}/api/v1/",
+        headers={"Authorization": f"Bearer {key}"},
+        timeout=20,
+    ) as client:
+        yield client
+
+
+def browser_path() -> str | None:
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if shutil.which(name):
+            return shutil.which(name)
+    return None
+
+
+@pytest.fixture(scope="module")
+def page(installation):
+    """A browser page of the demo's owner that remembers what went wrong in it."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=browser_path(), args=["--no-sandbox"]
+        )
+        page = browser.new_page()
+        page.complaints = []
+        page.on(
+            "console",
+            lambda message: (
+                page.complaints.append(message.text)
+                if message.type == "error"
+                else None
+            ),
+        )
+        page.on(
+            "response",
+            lambda answer: (
+                page.complaints.append(f"{answer.status} {answer.url}")
+                if answer.status >= 400
+                else None
+            ),
+        )
+        page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        person, password = installation.login()
+        page.goto(f"{installation.url}/accounts/login/")
+        page.fill("input[name=login]", person)
+        page.fill("input[name=password]", password)
+        page.press("input[name=password]", "Enter")
+        page.wait_for_url("**/app/**")
+        yield page
+        browser.close()
