@@ -160,7 +160,7 @@ WHERE usage_reservation.account_id = r.account_id
 AND usage_reservation.idempotency_key = r.idempotency_key"""
 
 END_RESERVATIONS = """UPDATE usage_reservation AS t SET state = r.state,
-ended_at = r.ended_at, event_id = r.event_id
+ended_at = coalesce(r.ended_at, t.ended_at), event_id = r.event_id
 FROM jsonb_to_recordset($1::jsonb) AS r(id uuid, state text, ended_at timestamptz,
     event_id uuid) WHERE t.id = r.id"""
 

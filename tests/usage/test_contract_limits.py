@@ -465,6 +465,17 @@ def test_b6_an_overrun_refuses_the_next_call_and_fires(house):
     assert house.ask()["reason_code"] == "blocked"
 
 
+def test_b6_after_a_release_it_is_counted_in_full_and_marked(house):
+    house.policy(threshold=100)
+    reservation = house.held(tokens=40)
+    house.release(reservation)
+    house.send(tokens=30, reservation=reservation)
+
+    assert counters() == [(30, 0)]
+    assert last_event().overrun is True
+    assert state_of(reservation) == "released"
+
+
 def test_b6_a_second_settle_is_an_ordinary_event_of_its_own_time(house):
     house.policy(threshold=100)
     house.now = utc(2026, 3, 4, 23, 59)
