@@ -65,7 +65,6 @@ def rotate_key(
     key = ApiKey.objects.select_related("account", "project", "bot").get(id=key.id)
     if not is_live(key, now):
         raise Conflict("The key is expired or revoked; make a new one.")
-    lifetime = None if key.expires_at is None else key.expires_at - key.created_at
     new, text = _insert(
         ApiKey(
             account=key.account,
@@ -73,7 +72,7 @@ def rotate_key(
             bot=key.bot,
             name=key.name,
             scopes=key.scopes,
-            expires_at=None if lifetime is None else now + lifetime,
+            expires_at=_renewed_expiry(key, now),
             replaces=key,
         ),
         actor=actor,
@@ -129,6 +128,16 @@ def is_live(key: ApiKey, now: datetime) -> bool:
     """Say whether a key is good: neither revoked nor expired."""
     expired = key.expires_at is not None and key.expires_at <= now
     return key.revoked_at is None and not expired
+
+
+def _renewed_expiry(key: ApiKey, now: datetime) -> datetime | None:
+    """Return when a key ends that lives from now as long as this one was meant to."""
+    if key.expires_at is None:
+        return None
+    try:
+        return now + (key.expires_at - key.created_at)
+    except OverflowError:
+        return key.expires_at
 
 
 def _insert(key: ApiKey, *, actor: Actor, now: datetime) -> tuple[ApiKey, str]:
