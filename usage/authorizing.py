@@ -54,7 +54,7 @@ def authorize(work: Work, entry: Entry, request: CallIn) -> None:
         work.refused_for_holds = True
     if request.reserve:
         if decision.allowed:
-            reservation = _reserve(work, entry, request, costs)
+            reservation = _reserve(work, entry, request, costs, amounts)
             readings = _readings(work, entry, costs)
             decision = _with_readings(decision, readings)
         else:
@@ -139,7 +139,7 @@ def _holds(
             said = _amounts(work, entry, request, estimate)
         costs[rule.policy_id] = said
         if request.reserve and match.enforced:
-            for metric in _missing(rule, said):
+            for metric in _missing(rule, request.estimate or {}, said):
                 problems[metric] = {
                     "pointer": f"/estimate/{metric}",
                     "detail": f"{rule.name} needs an amount to hold.",
@@ -147,10 +147,12 @@ def _holds(
     return costs, list(problems.values())
 
 
-def _missing(rule: UsageRule, amounts: dict[str, int | None]) -> list[str]:
+def _missing(
+    rule: UsageRule, estimate: Mapping[str, int | None], filled: dict[str, int | None]
+) -> list[str]:
     """The metrics that must be said; an unpriced model is refused, not asked for."""
-    missing = holds_required(rule, amounts)
-    if "cost" in missing and amounts.get("tokens") is not None:
+    missing = holds_required(rule, {**estimate, "cost": filled["cost"]})
+    if "cost" in missing and filled.get("tokens") is not None:
         # There are tokens but no price: `on_unpriced` answers that.
         missing.remove("cost")
     return missing
@@ -224,7 +226,13 @@ def _unenforced(block: BlockView) -> BlockView:
     )
 
 
-def _reserve(work: Work, entry: Entry, request: CallIn, costs: Costs) -> dict[str, Any]:
+def _reserve(
+    work: Work,
+    entry: Entry,
+    request: CallIn,
+    costs: Costs,
+    amounts: dict[str, int | None],
+) -> dict[str, Any]:
     """Hold the call's cost in every counter it falls in; return the row."""
     bot = entry.bot
     holds = []
@@ -242,7 +250,7 @@ def _reserve(work: Work, entry: Entry, request: CallIn, costs: Costs) -> dict[st
         "key_id": entry.item.key.id if entry.item.key else None,
         "user": request.user,
         "model": request.model,
-        "amounts": _said(costs),
+        "amounts": _said([amounts, *costs.values()]),
         "holds": holds,
         "ttl_seconds": request.ttl_seconds,
         "created_at": work.now,
@@ -253,10 +261,10 @@ def _reserve(work: Work, entry: Entry, request: CallIn, costs: Costs) -> dict[st
     }
 
 
-def _said(costs: Costs) -> dict[str, int]:
+def _said(said: Sequence[Mapping[str, int | None]]) -> dict[str, int]:
     """The most that any policy holds of each metric: what an estimate amounts to."""
     most: dict[str, int] = {}
-    for amounts in costs.values():
+    for amounts in said:
         for metric, amount in amounts.items():
             if amount:
                 most[metric] = max(most.get(metric, 0), amount)

@@ -36,11 +36,14 @@ def record(work: Work, entry: Entry, request: EventIn) -> None:
     _complete(work, entry, request, reserved)
     overrun = False
     settled: set[tuple[str, str]] = set()
-    if reserved is not None and reserved.event_id is None:
-        overrun = _settle(work, entry, reserved)
-        settled = {(held["policy"], held["limit"]) for held in reserved.holds}
+    settles = reserved if reserved and reserved.event_id is None else None
+    if settles is not None:
+        overrun = _settle(work, entry, settles)
+        settled = {(held["policy"], held["limit"]) for held in settles.holds}
     for place in entry.places:
         if (place.match.rule.policy_id, place.limit.key) not in settled:
+            if settles is not None:
+                overrun = overrun or _passes(entry, settles, place)
             _charge(work, entry, place)
     _write(work, entry, request, overrun=overrun)
 
@@ -223,6 +226,12 @@ def _settle(work: Work, entry: Entry, reserved: Reserved) -> bool:
     reserved.event_id = entry.event_id
     reserved.dirty = True
     return overrun
+
+
+def _passes(entry: Entry, reserved: Reserved, place: Place) -> bool:
+    """Whether a limit that nothing was held for meets more than was estimated."""
+    metric = place.limit.metric
+    return (entry.amounts.get(metric) or 0) > reserved.amounts.get(metric, 0)
 
 
 def held_counter(work: Work, held: dict[str, Any]) -> Counter | None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from accounts.actors import SYSTEM
+from accounts.errors import EstimateRequired
 from accounts.services import create_project
 from alerts.models import Alert, Delivery
 from policies.models import Block
@@ -327,6 +328,30 @@ def test_b5_a_hold_of_a_policy_that_is_gone_is_freed_all_the_same(house, how):
 
 
 @pytest.mark.parametrize(
+    ("metric", "said", "missing"),
+    [
+        ("tokens", {}, "tokens"),
+        ("tokens", {"input_tokens": 5}, "tokens"),
+        ("input_tokens", {"tokens": 5}, "input_tokens"),
+        ("cost", {}, "cost"),
+        ("tokens", {"input_tokens": 5, "output_tokens": 5}, None),
+        ("calls", {}, None),
+        ("messages", {}, None),
+        ("conversations", {}, None),
+    ],
+)
+def test_b6_the_estimate_must_say_tokens_and_cost(house, metric, said, missing):
+    house.policy(metric=metric, threshold="10" if metric == "cost" else 10)
+    if missing is None:
+        assert house.hold(estimate=said)["allowed"] is True
+        return
+    with pytest.raises(EstimateRequired) as raised:
+        house.hold(estimate=said)
+    assert [e["pointer"] for e in raised.value.errors] == [f"/estimate/{missing}"]
+    assert house.ask(estimate=said)["allowed"] is True
+
+
+@pytest.mark.parametrize(
     "fields",
     [
         {"actions": {"warn": {}}},
@@ -443,6 +468,25 @@ def test_b6_a_rolling_hold_is_charged_when_it_is_settled(house):
     assert house.ask(tokens=21)["allowed"] is False
     house.later(minutes=62)
     assert house.ask(tokens=100)["allowed"] is True
+
+
+@pytest.mark.parametrize(
+    ("said", "overrun"),
+    [
+        ({"tokens": 40}, False),
+        ({"tokens": 41}, True),
+        ({"tokens": 10, "calls": 2}, True),
+        ({"tokens": 10, "messages": 1}, True),
+        ({}, False),
+    ],
+)
+def test_b6_what_passes_the_estimate_is_an_overrun(house, said, overrun):
+    for metric in ("tokens", "calls", "messages"):
+        house.policy(metric=metric, threshold=100)
+    reservation = house.held(tokens=40)
+    house.send(reservation=reservation, **said)
+
+    assert last_event().overrun is overrun
 
 
 def test_b6_a_policy_written_meanwhile_makes_no_overrun(house):
