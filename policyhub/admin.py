@@ -12,6 +12,7 @@ import allauth.mfa.admin
 import allauth.socialaccount.admin
 import allauth.usersessions.admin
 import django.contrib.auth.admin
+import django_celery_beat.admin
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
@@ -22,6 +23,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group
 from django.db import models
 from django.utils.timezone import now
+from django_celery_beat.models import PeriodicTask
 
 import accounts.admin
 import alerts.admin
@@ -51,6 +53,7 @@ REGISTERED = (
     allauth.socialaccount.admin,
     allauth.usersessions.admin,
     django.contrib.auth.admin,
+    django_celery_beat.admin,
 )
 
 admin.site.site_header = "PolicyHub"
@@ -185,6 +188,10 @@ _bots.fields = [*(_bots.fields or ()), blocked]
 _bots.readonly_fields = [*_bots.readonly_fields, blocked]
 
 # --- What comes with other apps -----------------------------------------------
+
+# Its own form brings an inline script, which our policy forbids.
+_schedules = admin.site.get_model_admin(PeriodicTask)
+_schedules.change_form_template = "admin/change_form.html"
 
 for model in (
     Authenticator,

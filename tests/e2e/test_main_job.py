@@ -152,7 +152,7 @@ def look_through_the_admin(installation: Installation, page) -> None:
     assert len(lists) > 25
     for address in lists:
         page.goto(address)
-        row = page.locator("#result_list th a").first
+        row = page.locator("#result_list tbody a").first
         if row.count():
             row.click()
             page.wait_for_load_state()
