@@ -97,15 +97,27 @@ def restore(bot: Bot, deed: Deed) -> None:
     blocking.restore_bot(bot=bot, actor=deed.actor, reason=deed.reason, now=deed.now)
 
 
-@admin.display(description="blocked")
-def blocked(bot: Bot) -> str:
-    """Say whether a block covers all calls of the bot, and until when."""
-    pause = bot_pause(bot.account, bot, now())
-    if pause is None:
-        return "no"
-    if pause.ends_at is None:
-        return "blocked"
-    return f"blocked until {pause.ends_at:%Y-%m-%d %H:%M} UTC"
+admin.site.unregister(Bot)
+
+
+@admin.register(Bot)
+class StoppableBotAdmin(accounts.admin.BotAdmin):
+    """Bots, with what stands against them."""
+
+    list_display = [*accounts.admin.BotAdmin.list_display, "blocked"]
+    fields = [*accounts.admin.BotAdmin.fields, "blocked"]
+    readonly_fields = [*accounts.admin.BotAdmin.readonly_fields, "blocked"]
+    actions = [block, unblock, revoke, restore]
+
+    @admin.display(description="blocked")
+    def blocked(self, bot: Bot) -> str:
+        """Say whether a block covers all calls of the bot, and until when."""
+        pause = bot_pause(bot.account, bot, now())
+        if pause is None:
+            return "no"
+        if pause.ends_at is None:
+            return "blocked"
+        return f"blocked until {pause.ends_at:%Y-%m-%d %H:%M} UTC"
 
 
 # --- Policies and blocks ------------------------------------------------------
@@ -179,24 +191,16 @@ def attach(model: type[models.Model], *actions: Callable[..., Any]) -> None:
     page.actions = [*(page.actions or ()), *actions]
 
 
-attach(Bot, block, unblock, revoke, restore)
 attach(Policy, reset_day, reset_month, reset_all, prune_now)
 attach(Block, clear)
-_bots = admin.site.get_model_admin(Bot)
-_bots.list_display = [*_bots.list_display, blocked]
-_bots.fields = [*(_bots.fields or ()), blocked]
-_bots.readonly_fields = [*_bots.readonly_fields, blocked]
 
 # --- What comes with other apps -----------------------------------------------
-
-# Its own form brings an inline script, which our policy forbids.
-_schedules = admin.site.get_model_admin(PeriodicTask)
-_schedules.change_form_template = "admin/change_form.html"
 
 for model in (
     Authenticator,
     EmailAddress,
     Group,
+    PeriodicTask,
     SocialAccount,
     SocialApp,
     SocialToken,
@@ -216,6 +220,13 @@ class LogEntryAdmin(FactAdmin):
     search_fields = ["object_repr", "change_message", "user__email"]
     date_hierarchy = "action_time"
     ordering = ["-action_time", "-id"]
+
+
+@admin.register(PeriodicTask)
+class PeriodicTaskAdmin(django_celery_beat.admin.PeriodicTaskAdmin):
+    """The timetable. Its own form brings an inline script, which our policy forbids."""
+
+    change_form_template = "admin/change_form.html"
 
 
 @admin.register(Authenticator)
