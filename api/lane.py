@@ -164,7 +164,7 @@ async def authorize(request: Request, caller: CallerKey) -> Response:
     seconds = (answer.body or {}).get("retry_after")
     if seconds is not None:
         told["Retry-After"] = str(seconds)
-    return _answered(answer.body, **told)
+    return _answered(answer.body, 200, **told)
 
 
 @_guarded("usage:write")
