@@ -22,8 +22,9 @@ from usage import counters
 from usage.answers import decision_body, decision_row, reservation_body
 from usage.counters import Counter, Place
 from usage.crossing import refused
-from usage.entries import Answer, CallIn, parts_of
+from usage.entries import Answer, CallIn, ReservationInfo, parts_of
 from usage.loading import replay
+from usage.rulebook import BotInfo
 from usage.work import Entry, Work, public, stamp
 
 
@@ -54,7 +55,7 @@ def authorize(work: Work, entry: Entry, request: CallIn) -> None:
         work.refused_for_holds = True
     if request.reserve:
         if decision.allowed:
-            reservation = _reserve(work, entry, request, costs, amounts)
+            reservation = _reserve(work, entry, bot, request, costs, amounts)
             readings = _readings(work, entry, costs)
             decision = _with_readings(decision, readings)
         else:
@@ -229,23 +230,26 @@ def _unenforced(block: BlockView) -> BlockView:
 def _reserve(
     work: Work,
     entry: Entry,
+    bot: BotInfo,
     request: CallIn,
     costs: Costs,
     amounts: dict[str, int | None],
 ) -> dict[str, Any]:
     """Hold the call's cost in every counter it falls in; return the row."""
-    bot = entry.bot
     holds = []
     for place in entry.places:
         cost = amount_in(costs[place.match.rule.policy_id], place.limit.metric) or 0
         if cost > 0:
             holds.append(_hold(work, place, cost))
     reservation_id = ids.new_id(work.now)
-    work.books.holds[entry.account_id, reservation_id] = holds
+    info = ReservationInfo(
+        reservation_id, bot.id, entry.project_id, request.user, request.model, holds
+    )
+    work.books.reservations[entry.account_id, reservation_id] = info
     return {
         "id": reservation_id,
         "account_id": entry.account_id,
-        "bot_id": bot.id if bot else None,
+        "bot_id": bot.id,
         "project_id": entry.project_id,
         "key_id": entry.item.key.id if entry.item.key else None,
         "user": request.user,

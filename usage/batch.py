@@ -31,20 +31,27 @@ from usage import statements
 from usage.authorizing import authorize
 from usage.counters import Counter, from_row, new_counter
 from usage.entries import CallIn, EventIn, ExpireIn, Item, Outcome, ReleaseIn
-from usage.loading import account_locks, check_versions, load, read_holds, resolve
+from usage.loading import load, resolve
 from usage.recording import claim_values, record
 from usage.releasing import expire, release
 from usage.rulebook import Rulebooks
 from usage.statements import Statement
+from usage.wanted import (
+    account_locks,
+    check_versions,
+    read_holds,
+    reservation_info,
+)
 from usage.work import Entry, Reserved, Restart, Work, public, stamp, uuids
 from usage.writing import as_json, counter_row, write
 
 Steps = Generator[list[Statement], list[Any], list[Outcome]]
 
+_MOST_EXPIRED = 1_000
+
 
 def batch(items: Sequence[Item], *, books: Rulebooks, now: datetime) -> Steps:
     """Decide and record everything in `items`. Raises Restart, and NotFound."""
-    overdue = [item for item in items if item.key is None and _only_expiries(item)]
     work = Work(now=now, books=books)
     yield from load(work, items)
     resolve(work)
@@ -54,14 +61,10 @@ def batch(items: Sequence[Item], *, books: Rulebooks, now: datetime) -> Steps:
         for entry in live:
             if entry.answer is None:
                 _process(work, entry)
-        _expire_first(work, known=len(overdue) > 0)
+        _expire_first(work)
         yield from write(work)
     books.tidy()
     return _outcomes(work, items)
-
-
-def _only_expiries(item: Item) -> bool:
-    return all(isinstance(request, ExpireIn) for request in item.requests)
 
 
 def _process(work: Work, entry: Entry) -> None:
@@ -76,21 +79,23 @@ def _process(work: Work, entry: Entry) -> None:
         expire(work, entry)
 
 
-def _expire_first(work: Work, *, known: bool) -> None:
-    """Have overdue holds freed first if they are why a call was refused (B7)."""
-    if work.overdue and work.refused_for_holds and not known:
-        raise Overdue(work.overdue)
+def _expire_first(work: Work) -> None:
+    """Have overdue holds freed first if they are why a call was refused (B7).
+
+    There is a bound to what one call waits for; beyond it the sweep has to catch up.
+    """
+    if work.overdue and work.refused_for_holds:
+        ending = sum(isinstance(entry.request, ExpireIn) for entry in work.entries)
+        if ending < _MOST_EXPIRED:
+            raise Overdue(work.overdue)
 
 
 class Overdue(Restart):
     """Run the batch again behind the expiry of these reservations."""
 
-    def __init__(self, rows: list[tuple[UUID, UUID, list[dict[str, Any]]]]) -> None:
+    def __init__(self, items: Sequence[Item]) -> None:
         super().__init__()
-        self.items = [
-            Item(account_id, [ExpireIn(reservation_id, holds)])
-            for reservation_id, account_id, holds in rows
-        ]
+        self.items = items
 
 
 def _outcomes(work: Work, items: Sequence[Item]) -> list[Outcome]:
@@ -146,7 +151,7 @@ class _Keys:
             self.lock.add(place.id)
             if place.id not in work.books.known_counters and place.id not in self.open:
                 self.open[place.id] = new_counter(place, entry.account_id, work.now)
-        for held in entry.holds or ():
+        for held in entry.reserved.holds if entry.reserved else ():
             self.lock.add(UUID(held["counter"]))
             if held["closed"] is not None:
                 self.lock.add(UUID(held["closed"]))
@@ -175,7 +180,8 @@ def _lock_and_read(work: Work, entries: Sequence[Entry]) -> Any:
         work.conversations[account_id, bot_id, public("cnv", row_id)] = row_id
         if external_id is not None:
             work.conversations[account_id, bot_id, external_id] = row_id
-    work.overdue = [(row[0], row[1], read_holds(row[2])) for row in rows["overdue"]]
+    for (account_id, _), info in map(reservation_info, rows["overdue"]):
+        work.overdue.append(Item(account_id, [ExpireIn(info)]))
     yield from _read_closed(work, entries)
 
 
@@ -213,7 +219,12 @@ def _statements(work: Work, keys: _Keys, accounts: set[UUID]) -> dict[str, State
         add("seen", statements.SEEN_CONVERSATIONS, uuids(list(keys.seen)))
     if keys.conversations:
         add("conversations", statements.CONVERSATIONS, as_json(keys.conversations))
-    add("overdue", statements.OVERDUE, known, now)
+    ending = [
+        entry.request.reservation.id
+        for entry in work.entries
+        if isinstance(entry.request, ExpireIn)
+    ]
+    add("overdue", statements.OVERDUE, known, now, uuids(ending))
     add("sequence", statements.SEQUENCE)
     return named
 

@@ -87,12 +87,23 @@ class ReleaseIn:
     reservation: str
 
 
+@dataclass(frozen=True, slots=True)
+class ReservationInfo:
+    """What never changes about a reservation: for whom it holds, what, and where."""
+
+    id: UUID
+    bot_id: UUID
+    project_id: UUID | None
+    user: str | None
+    model: str | None
+    holds: list[dict[str, Any]]
+
+
 @dataclass(slots=True)
 class ExpireIn:
     """A reservation whose time is over; made by the ledger and the sweep only."""
 
-    reservation_id: UUID
-    holds: list[dict[str, Any]]
+    reservation: ReservationInfo
 
 
 Request = CallIn | EventIn | ReleaseIn | ExpireIn

@@ -6,7 +6,7 @@ rest. It goes through the same batch, so it takes the same locks in the same ord
 
 from datetime import datetime
 
-from usage.entries import ExpireIn, Item
+from usage.entries import ExpireIn, Item, ReservationInfo
 from usage.ledger import run
 from usage.models import Reservation
 
@@ -21,15 +21,16 @@ def expire_reservations(*, now: datetime, limit: int = 5_000, batch: int = 250) 
         due = Reservation.objects.filter(
             state=Reservation.State.OPEN, expires_at__lte=now
         )
-        rows = list(
-            due.order_by("expires_at").values_list("account_id", "id", "holds")[:batch]
-        )
+        rows = list(due.order_by("expires_at")[:batch])
         if not rows:
             break
-        items = [
-            Item(account_id, [ExpireIn(reservation_id, holds)])
-            for account_id, reservation_id, holds in rows
-        ]
+        items = [Item(row.account_id, [ExpireIn(_info(row))]) for row in rows]
         run(items, now=now)
         seen += len(rows)
     return seen
+
+
+def _info(row: Reservation) -> ReservationInfo:
+    return ReservationInfo(
+        row.id, row.bot_id, row.project_id, row.user, row.model, row.holds
+    )

@@ -55,7 +55,7 @@ def run(items: Sequence[Item], *, now: datetime) -> list[Outcome]:
                 steps = batch([*ahead, *items], books=_BOOKS, now=now)
                 return drive(steps)[len(ahead) :]
         except Overdue as overdue:
-            ahead = overdue.items
+            ahead += overdue.items
         except Restart:
             continue
         except OperationalError as lost:
@@ -195,7 +195,7 @@ class AsyncLedger:
                 outcomes = await drive_async(database, steps)
                 return outcomes[len(ahead) :]
             except Overdue as overdue:
-                ahead = overdue.items
+                ahead += overdue.items
             except (Restart, *_RETRIED):
                 continue
             except psycopg.OperationalError as lost:

@@ -1,6 +1,6 @@
 """Before a batch locks anything: who calls, which policies apply, what to lock."""
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
@@ -19,7 +19,6 @@ from accounts.errors import (
     NotFound,
     UnknownReference,
 )
-from accounts.locks import lock_key
 from policies.matching import Caller, effective_user
 from usage import statements
 from usage.conversations_seen import seen_id
@@ -28,51 +27,21 @@ from usage.entries import (
     Answer,
     CallIn,
     EventIn,
-    ExpireIn,
     Item,
-    ReleaseIn,
+    ReservationInfo,
     checked_amounts,
     parts_of,
 )
-from usage.rulebook import Book, BotInfo, KeyInfo
+from usage.rulebook import BotInfo
 from usage.statements import Statement
-from usage.work import Entry, Restart, Work, public, stamp, uuids
+from usage.wanted import Wanted, account_locks, decoded
+from usage.work import Entry, Work, public, stamp, uuids
 
-Rows = list[Sequence[Any] | None]
 Places = dict[tuple[int, Caller, datetime], list[Place]]
 Step = Generator[list[Statement], list[Any], None]
 
-REPLAY_FOR = timedelta(hours=24)
 _AHEAD = timedelta(minutes=5)
 _FIRST_MOMENT = datetime(1970, 1, 2, tzinfo=UTC)
-
-
-read_holds = msgspec.json.Decoder(list[dict[str, Any]]).decode
-
-
-def text_array(values: Iterable[str]) -> str:
-    """Return texts as the literal of a `text[]`."""
-    quoted = (v.replace("\\", "\\\\").replace('"', '\\"') for v in sorted(set(values)))
-    return "{" + ",".join(f'"{value}"' for value in quoted) + "}"
-
-
-def account_locks(accounts: Iterable[UUID]) -> Statement:
-    """Take the shared lock of every account, in ascending order."""
-    keys = sorted({lock_key(account) for account in accounts})
-    literal = "{" + ",".join(map(str, keys)) + "}"
-    return Statement(statements.LOCK_ACCOUNTS, (literal,))
-
-
-def check_versions(work: Work, rows: Iterable[Sequence[Any]]) -> None:
-    """Throw away the books that an edit has made stale. Raises Restart if any was."""
-    stale = False
-    for account_id, version in rows:
-        book = work.books.get(account_id)
-        if book is not None and book.version != version:
-            work.books.forget(account_id)
-            stale = True
-    if stale:
-        raise Restart
 
 
 def load(work: Work, items: Sequence[Item]) -> Step:
@@ -80,123 +49,28 @@ def load(work: Work, items: Sequence[Item]) -> Step:
     accounts = {item.account_id for item in items}
     missing = [a for a in accounts if work.books.get(a) is None]
     if missing:
-        yield from _open_books(work, missing)
+        yield from _open_books(work, accounts, missing)
     for item in items:
         book = work.books.get(item.account_id)
         if book is None:
             # Only an account that does not exist has no book now.
             raise NotFound("There is no such account.")
         work.entries += [Entry(item, request, book) for request in item.requests]
-    wanted = _Wanted(work)
+    wanted = Wanted(work)
     if wanted.anything:
         yield from wanted.read(accounts)
 
 
-def _open_books(work: Work, missing: list[UUID]) -> Step:
-    accounts = uuids(missing)
+def _open_books(work: Work, accounts: set[UUID], missing: list[UUID]) -> Step:
+    # All accounts at once: locks are taken in one order.
+    opened = uuids(missing)
     _, versions, policies, prices = yield [
-        account_locks(missing),
-        Statement(statements.VERSIONS, (accounts,), rows=True),
-        Statement(statements.POLICIES, (accounts,), rows=True),
-        Statement(statements.PRICES, (accounts,), rows=True),
+        account_locks(accounts),
+        Statement(statements.VERSIONS, (opened,), rows=True),
+        Statement(statements.POLICIES, (opened,), rows=True),
+        Statement(statements.PRICES, (opened,), rows=True),
     ]
     work.books.open(versions=dict(versions), policies=policies, prices=prices)
-
-
-class _Wanted:
-    """The bots, keys, reservations and replays that a batch has to read first."""
-
-    def __init__(self, work: Work) -> None:
-        self.work = work
-        self.bots: dict[str, tuple[Book, UUID | None]] = {}
-        self.keys: dict[UUID, Book] = {}
-        self.reservations: set[UUID] = set()
-        self.replays: set[str] = set()
-        for entry in work.entries:
-            self._look_at(entry)
-
-    @property
-    def anything(self) -> bool:
-        """Whether there is anything to read."""
-        return bool(self.bots or self.keys or self.reservations or self.replays)
-
-    def _look_at(self, entry: Entry) -> None:
-        request, key = entry.request, entry.item.key
-        if key is not None and key.id not in entry.book.keys:
-            self.keys[key.id] = entry.book
-        if isinstance(request, CallIn | EventIn):
-            if request.bot not in entry.book.bots:
-                self.bots[request.bot] = (entry.book, decoded("bot", request.bot))
-            if isinstance(request, CallIn) and request.idempotency_key:
-                self.replays.add(request.idempotency_key)
-        if isinstance(request, EventIn | ReleaseIn) and request.reservation:
-            entry.reservation_id = decoded("res", request.reservation)
-            if entry.reservation_id is not None:
-                where = (entry.account_id, entry.reservation_id)
-                entry.holds = self.work.books.holds.get(where)
-                if entry.holds is None:
-                    self.reservations.add(entry.reservation_id)
-        if isinstance(request, ExpireIn):
-            entry.reservation_id, entry.holds = request.reservation_id, request.holds
-
-    def read(self, accounts: Iterable[UUID]) -> Step:
-        """Read all of it under the accounts' locks, in one round trip."""
-        known = uuids(list(accounts))
-        bot_ids = [bot_id for _, bot_id in self.bots.values() if bot_id is not None]
-        rows = yield [
-            account_locks(accounts),
-            Statement(statements.VERSIONS, (known,), rows=True),
-            Statement(
-                statements.BOTS,
-                (known, uuids(bot_ids), text_array(self.bots)),
-                rows=True,
-            ),
-            Statement(statements.KEYS, (known, uuids(list(self.keys))), rows=True),
-            Statement(
-                statements.RESERVATIONS,
-                (known, uuids(list(self.reservations))),
-                rows=True,
-            ),
-            Statement(statements.REPLAYS, (known, text_array(self.replays)), rows=True),
-        ]
-        _, versions, bots, keys, reservations, replays = rows
-        check_versions(self.work, versions)
-        self._remember(bots, keys, reservations, replays)
-
-    def _remember(self, bots: Any, keys: Any, reservations: Any, replays: Any) -> None:
-        for row in bots:
-            book = self.work.books.get(row[1])
-            if book is not None:
-                book.add_bots([row])
-        for name, (book, _) in self.bots.items():
-            book.bots.setdefault(name, None)
-        for key_id, account_id, expires_at, revoked_at in keys:
-            book = self.keys[key_id]
-            if book.account_id == account_id:
-                book.keys[key_id] = KeyInfo(key_id, expires_at, revoked_at)
-        for key_id, book in self.keys.items():
-            book.keys.setdefault(key_id, None)
-        found = {(row[1], row[0]): read_holds(row[2]) for row in reservations}
-        for entry in self.work.entries:
-            if entry.reservation_id in self.reservations:
-                where = (entry.account_id, entry.reservation_id)
-                entry.holds = found.get(where)
-        for account_id, key, digest, answer, created_at in replays:
-            if self.work.now - created_at > REPLAY_FOR:
-                old = {"account_id": str(account_id), "idempotency_key": key}
-                self.work.write("forget_replays", old)
-            else:
-                body = None if answer is None else msgspec.json.decode(answer)
-                first = Answer(body=body, replayed=True)
-                self.work.idempotent[account_id, key] = (digest, first)
-
-
-def decoded(prefix: str, text: str) -> UUID | None:
-    """Return the UUID of a public id; None if the text is not one."""
-    try:
-        return ids.decode_id(prefix, text)
-    except ids.InvalidId:
-        return None
 
 
 def resolve(work: Work) -> None:
@@ -211,6 +85,8 @@ def resolve(work: Work) -> None:
             _resolve_call(work, entry, entry.request, places)
         elif isinstance(entry.request, EventIn):
             _resolve_event(work, entry, entry.request, places)
+        elif entry.reserved is not None:
+            _resolve_reserved(entry, entry.reserved)
 
 
 def _key_error(entry: Entry, now: datetime) -> InvalidKey | None:
@@ -246,16 +122,31 @@ def _resolve_caller(entry: Entry, request: CallIn | EventIn) -> bool:
     entry.bot = bot
     entry.project_id = bot.project_id or (key.project_id if key else None)
     entry.project = public("prj", entry.project_id) if entry.project_id else None
+    user, model = request.user, request.model
+    if entry.reserved is not None and entry.reserved.bot_id == bot.id:
+        # A settle need not say again whom and what it was reserved for (B6).
+        user, model = user or entry.reserved.user, model or entry.reserved.model
     entry.caller = Caller(
         project=entry.project,
         bot=bot.public_id,
-        user=effective_user(request.user, bot.owner),
-        model=request.model,
+        user=effective_user(user, bot.owner),
+        model=model,
     )
     entry.matches = entry.book.matches(entry.caller)
     if request.conversation is not None:
         _name_conversation(entry, request.conversation)
     return True
+
+
+def _resolve_reserved(entry: Entry, reserved: ReservationInfo) -> None:
+    """Find whom a reservation was made for: its end may charge what it holds."""
+    name = public("bot", reserved.bot_id)
+    entry.bot = entry.book.bots.get(name)
+    entry.project_id = reserved.project_id
+    entry.project = public("prj", entry.project_id) if entry.project_id else None
+    owner = entry.bot.owner if entry.bot else None
+    user = effective_user(reserved.user, owner)
+    entry.caller = Caller(entry.project, name, user, reserved.model)
 
 
 def _name_conversation(entry: Entry, name: str) -> None:
@@ -345,7 +236,7 @@ def _event_error(work: Work, entry: Entry, request: EventIn) -> Any:
         entry.amounts = checked_amounts(request)
     except ValueError as problem:
         return InvalidBody(errors=[_problem("/tokens", str(problem))])
-    if request.reservation is not None and entry.holds is None:
+    if request.reservation is not None and entry.reserved is None:
         return reservation_unknown()
     return None
 

@@ -17,6 +17,7 @@ from usage.counters import Counter, Place
 from usage.crossing import charged
 from usage.entries import EventIn, EventResult
 from usage.loading import reservation_unknown
+from usage.rulebook import Match
 from usage.work import Entry, Reserved, Work, public
 
 
@@ -33,7 +34,7 @@ def record(work: Work, entry: Entry, request: EventIn) -> None:
     if not _conversation_known(work, entry, request):
         _withdraw(work, entry)
         return
-    _complete(work, entry, request, reserved)
+    _complete(work, entry, request)
     overrun = False
     settled: set[tuple[str, str]] = set()
     settles = reserved if reserved and reserved.event_id is None else None
@@ -131,9 +132,7 @@ def _conversation_known(work: Work, entry: Entry, request: EventIn) -> bool:
     return False
 
 
-def _complete(
-    work: Work, entry: Entry, request: EventIn, reserved: Reserved | None
-) -> None:
+def _complete(work: Work, entry: Entry, request: EventIn) -> None:
     """Fill what the event leaves open: conversation (A4), cost (A3)."""
     if entry.amounts["conversations"] is None:
         is_new = entry.seen is not None and entry.seen in work.new_conversations
@@ -141,7 +140,7 @@ def _complete(
     if entry.seen is not None:
         work.new_conversations.discard(entry.seen)
     if entry.amounts["cost"] is None:
-        model = request.model or (reserved.model if reserved else None)
+        model = entry.caller.model if entry.caller else None
         split = request.input_tokens is not None or request.output_tokens is not None
         entry.amounts["cost"] = entry.book.prices.cost(
             model=model,
@@ -219,7 +218,7 @@ def _settle(work: Work, entry: Entry, reserved: Reserved) -> bool:
             if counter is not None:
                 counters.hold(counter, -held["amount"])
         overrun = overrun or amount > held["amount"]
-        _charge_held(work, entry, held, amount)
+        charge_held(work, entry, held, amount)
     if reserved.state == "open":
         reserved.state = "settled" if is_open else "expired"
         reserved.ended_at = work.now
@@ -245,7 +244,8 @@ def held_counter(work: Work, held: dict[str, Any]) -> Counter | None:
     return work.counters.get(UUID(held["closed"]))
 
 
-def _charge_held(work: Work, entry: Entry, held: dict[str, Any], amount: int) -> None:
+def charge_held(work: Work, entry: Entry, held: dict[str, Any], amount: int) -> None:
+    """Charge the counter that a hold sits on, and follow up what it crosses."""
     counter = held_counter(work, held)
     if counter is None or amount == 0:
         return
@@ -253,14 +253,23 @@ def _charge_held(work: Work, entry: Entry, held: dict[str, Any], amount: int) ->
     limit = Limit(held["metric"], 0, window, held["limit"])
     before = _before(work, counter, limit)
     counters.charge(counter, limit, amount, work.now)
-    for place in entry.places:
-        same = place.match.rule.policy_id == held["policy"]
-        if same and place.limit.key == held["limit"]:
-            end = counter.window_end
-            late = end is not None and end <= work.now
-            charged(
-                work, entry, place.match, place.limit, counter, before=before, late=late
-            )
+    end = counter.window_end
+    late = end is not None and end <= work.now
+    match = _match_of(entry, held["policy"], counter)
+    for known in match.rule.limits if match else ():
+        if match is not None and known.key == held["limit"]:
+            charged(work, entry, match, known, counter, before=before, late=late)
+
+
+def _match_of(entry: Entry, policy: str, counter: Counter) -> Match | None:
+    """Return what the policy of a hold is to its subject; None if it has ended."""
+    for match in entry.matches:
+        if match.rule.policy_id == policy and match.subject_key == counter.subject_key:
+            return match
+    if entry.caller is None:
+        return None
+    subject = tuple((pair[0] or "", pair[1]) for pair in counter.subject)
+    return entry.book.match_for(policy, entry.caller, subject)
 
 
 def _write(work: Work, entry: Entry, request: EventIn, *, overrun: bool) -> None:
@@ -278,7 +287,7 @@ def _write(work: Work, entry: Entry, request: EventIn, *, overrun: bool) -> None
         "project_id": entry.project_id,
         "key_id": key.id if key else None,
         "user": entry.caller.user if entry.caller else None,
-        "model": request.model,
+        "model": entry.caller.model if entry.caller else None,
         "conversation_id": _converse(work, entry),
         "occurred_at": entry.moment,
         "created_at": work.now,

@@ -5,11 +5,10 @@ from uuid import UUID
 
 from accounts import ids
 from accounts.errors import NotFound
-from policies.rules import Limit, Window
 from usage import counters
 from usage.answers import reserved_body
 from usage.entries import Answer
-from usage.recording import held_counter
+from usage.recording import charge_held, held_counter
 from usage.work import Entry, Reserved, Work
 
 
@@ -21,7 +20,7 @@ def release(work: Work, entry: Entry) -> None:
         return
     if reserved.state == "open":
         if reserved.expires_at <= work.now:
-            _expire(work, reserved)
+            _expire(work, entry, reserved)
         else:
             _free(work, reserved)
             _end(work, reserved, "released")
@@ -33,7 +32,7 @@ def expire(work: Work, entry: Entry) -> None:
     reserved = _reserved(work, entry)
     is_open = reserved is not None and reserved.state == "open"
     if reserved is not None and is_open and reserved.expires_at <= work.now:
-        _expire(work, reserved)
+        _expire(work, entry, reserved)
     entry.answer = Answer(body=None)
 
 
@@ -44,11 +43,16 @@ def _reserved(work: Work, entry: Entry) -> Reserved | None:
     return reserved
 
 
-def _expire(work: Work, reserved: Reserved) -> None:
-    """Free the hold; if the upstream was contacted, charge it as an estimate."""
+def _expire(work: Work, entry: Entry, reserved: Reserved) -> None:
+    """Free the hold; if the upstream was contacted, charge it as an estimate.
+
+    The estimate does not settle: what is recorded later comes on top of it.
+    """
     _free(work, reserved)
     if reserved.dispatched:
-        reserved.event_id = _charge_estimate(work, reserved)
+        for held in reserved.holds:
+            charge_held(work, entry, held, held["amount"])
+        work.write("events", _estimated_event(work, entry, reserved))
     _end(work, reserved, "expired")
 
 
@@ -65,40 +69,26 @@ def _end(work: Work, reserved: Reserved, state: str) -> None:
     reserved.dirty = True
 
 
-def _charge_estimate(work: Work, reserved: Reserved) -> UUID:
-    for held in reserved.holds:
-        counter = held_counter(work, held)
-        if counter is not None:
-            window = Window(kind=counter.kind, seconds=held["seconds"])
-            limit = Limit(held["metric"], 0, window, held["limit"])
-            counters.bring_forward(counter, limit, work.now)
-            counters.charge(counter, limit, held["amount"], work.now)
-    event_id = ids.new_id(work.now)
-    work.write("events", _estimated_event(work, reserved, event_id))
-    return event_id
-
-
-def _estimated_event(work: Work, reserved: Reserved, event_id: UUID) -> dict[str, Any]:
+def _estimated_event(work: Work, entry: Entry, reserved: Reserved) -> dict[str, Any]:
     said = reserved.amounts
-    tokens = said.get("tokens", 0)
     return {
-        "id": event_id,
+        "id": ids.new_id(work.now),
         "account_id": reserved.account_id,
         "sequence": work.next_sequence(),
         "source": "expiry",
         "client_id": "",
         "bot_id": reserved.bot_id,
-        "project_id": None,
+        "project_id": entry.project_id,
         "key_id": None,
-        "user": reserved.user,
+        "user": entry.caller.user if entry.caller else None,
         "model": reserved.model,
         "conversation_id": None,
-        "tokens": tokens,
+        "tokens": said.get("tokens", 0),
         "input_tokens": said.get("input_tokens", 0),
         "output_tokens": said.get("output_tokens", 0),
         "messages": said.get("messages", 0),
-        "conversations": 0,
-        "calls": said.get("calls", 1),
+        "conversations": said.get("conversations", 0),
+        "calls": said.get("calls", 0),
         "cost": said.get("cost"),
         "occurred_at": work.now,
         "created_at": work.now,

@@ -25,11 +25,12 @@ from policies.matching import (
     subject_of,
 )
 from policies.rules import UsageRule, usage_rule
+from usage.entries import ReservationInfo
 from usage.pricing import Price, PriceList
 
 _MATCHES_KEPT = 20_000
 _COUNTERS_KEPT = 200_000
-_HOLDS_KEPT = 20_000
+_RESERVATIONS_KEPT = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +96,19 @@ class Book:
             if len(self._matches) >= _MATCHES_KEPT:
                 self._matches.clear()
             found = tuple(
-                _match(live, caller)
+                _match(live, caller, subject_of(live.rule.group_by, caller))
                 for live in self.rules
                 if matches(live.rule.scope, caller)
             )
             self._matches[caller] = found
         return found
+
+    def match_for(self, policy: str, caller: Caller, subject: Subject) -> Match | None:
+        """Return what a live policy is to a subject that it counted before."""
+        for live in self.rules:
+            if live.rule.policy_id == policy:
+                return _match(live, caller, subject)
+        return None
 
     def add_bots(self, rows: Iterable[Sequence[Any]]) -> None:
         """Remember bots that were read: columns of `statements.BOTS`."""
@@ -115,9 +123,8 @@ class Book:
                 self.bots[external_id] = info
 
 
-def _match(live: LiveRule, caller: Caller) -> Match:
+def _match(live: LiveRule, caller: Caller, subject: Subject) -> Match:
     rule, policy_id = live.rule, live.policy_id
-    subject = subject_of(rule.group_by, caller)
     key = subject_key(subject)
     blocks = rule.actions.block is not None
     return Match(
@@ -142,15 +149,15 @@ class Rulebooks:
         # Counters that exist: they are never deleted while their window can be
         # charged, so they need not be inserted again before they are locked.
         self.known_counters: set[UUID] = set()
-        # The holds of reservations that this process made: they never change.
-        self.holds: dict[tuple[UUID, UUID], list[dict[str, Any]]] = {}
+        # What this process reserved, by account and id: it never changes.
+        self.reservations: dict[tuple[UUID, UUID], ReservationInfo] = {}
 
     def tidy(self) -> None:
         """Keep what is only remembered for speed within bounds."""
         if len(self.known_counters) > _COUNTERS_KEPT:
             self.known_counters.clear()
-        while len(self.holds) > _HOLDS_KEPT:
-            self.holds.pop(next(iter(self.holds)))
+        while len(self.reservations) > _RESERVATIONS_KEPT:
+            self.reservations.pop(next(iter(self.reservations)))
 
     def get(self, account_id: UUID) -> Book | None:
         """Return the book of an account if there is one."""

@@ -22,11 +22,11 @@ from policies.selectors import rule_of
 from usage import counters, statements
 from usage.counters import Counter
 from usage.crossing import open_alert, stop
-from usage.entries import ExpireIn, Item
+from usage.entries import Item, ReleaseIn
 from usage.ledger import drive
-from usage.loading import account_locks
 from usage.rulebook import Book, BotInfo, Match, Rulebooks
 from usage.statements import Statement
+from usage.wanted import account_locks
 from usage.work import Entry, Work
 from usage.writing import write
 
@@ -139,7 +139,7 @@ def _entry(
         enforced=rule.rollout_mode == "enforce",
         shared=policy.project_id is None,
     )
-    nothing = ExpireIn(counter.id, [])
+    nothing = ReleaseIn("")
     book = Book(account_id=account.id, version=0)
     return Entry(Item(account.id, [nothing]), nothing, book, bot=bot), match
 

@@ -37,12 +37,17 @@ FROM usage_price WHERE account_id = ANY($1::uuid[])"""
 BOTS = """SELECT id, account_id, external_id, name, project_id, owner, state
 FROM accounts_bot
 WHERE account_id = ANY($1::uuid[])
-AND (id = ANY($2::uuid[]) OR external_id = ANY($3::text[])) AND archived_at IS NULL"""
+AND (id = ANY($2::uuid[]) OR external_id = ANY($3::text[]) OR id = ANY(ARRAY
+(SELECT bot_id FROM usage_reservation
+ WHERE account_id = ANY($1::uuid[]) AND id = ANY($4::uuid[]))))
+AND archived_at IS NULL"""
 
 KEYS = """SELECT id, account_id, expires_at, revoked_at
 FROM accounts_apikey WHERE account_id = ANY($1::uuid[]) AND id = ANY($2::uuid[])"""
 
-RESERVATIONS = """SELECT id, account_id, holds::text FROM usage_reservation
+RESERVATIONS = """SELECT id, account_id, bot_id, project_id, "user", model,
+ holds::text
+FROM usage_reservation
 WHERE account_id = ANY($1::uuid[]) AND id = ANY($2::uuid[])"""
 
 REPLAYS = """SELECT account_id, idempotency_key, request_digest, answer::text,
@@ -124,9 +129,10 @@ BLOCKS = """SELECT id, account_id, kind, policy_id, cover, enforced, ends_at, re
 FROM policies_block WHERE account_id = ANY($1::uuid[]) AND cover = ANY($2::uuid[])
 AND lifted_at IS NULL AND (ends_at IS NULL OR ends_at > $3::timestamptz)"""
 
-OVERDUE = """SELECT id, account_id, holds::text FROM usage_reservation
+OVERDUE = """SELECT id, account_id, bot_id, project_id, "user", model, holds::text
+FROM usage_reservation
 WHERE account_id = ANY($1::uuid[]) AND state = 'open' AND expires_at <= $2::timestamptz
-ORDER BY expires_at LIMIT 100"""
+AND id <> ALL($3::uuid[]) ORDER BY expires_at LIMIT 250"""
 
 SEQUENCE = "SELECT nextval('usage_ledger_sequence')"
 

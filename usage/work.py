@@ -12,7 +12,7 @@ from accounts.errors import DomainError
 from policies.decision import BlockView
 from policies.matching import Caller
 from usage.counters import Counter, Place
-from usage.entries import Answer, EventResult, Item, Request
+from usage.entries import Answer, EventResult, Item, Request, ReservationInfo
 from usage.rulebook import Book, BotInfo, Match, Rulebooks
 
 
@@ -55,7 +55,7 @@ class Entry:
     places: list[Place] = field(default_factory=list)
     moment: datetime | None = None
     reservation_id: UUID | None = None
-    holds: list[dict[str, Any]] | None = None
+    reserved: ReservationInfo | None = None
     claim: UUID | None = None
     client_id: str = ""
     content: str = ""
@@ -95,7 +95,7 @@ class Work:
     new_conversations: set[UUID] = field(default_factory=set)
     seen_conversations: set[UUID] = field(default_factory=set)
     conversations: dict[tuple[UUID, UUID, str], UUID] = field(default_factory=dict)
-    overdue: list[tuple[UUID, UUID, list[dict[str, Any]]]] = field(default_factory=list)
+    overdue: list[Item] = field(default_factory=list)
     idempotent: dict[tuple[UUID, str], tuple[str, Answer]] = field(default_factory=dict)
     forgotten_claims: list[UUID] = field(default_factory=list)
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)

@@ -559,6 +559,21 @@ def test_b6_another_bot_user_or_model_is_refused(house, said, pointer):
     assert counters() == [(0, 40)]
 
 
+def test_b6_a_settle_is_the_reservations_user_and_model(house):
+    """It need not say again whom and what it was reserved for."""
+    house.policy(threshold=100, actions=BLOCK, group_by=["user"])
+    house.policy(threshold=100, metric="messages", scope={"model": "m"})
+    reservation = house.held(tokens=40, user="u-1", model="m")
+    house.send(tokens=100, messages=3, reservation=reservation)
+
+    assert sorted(counters()) == [(3, 0), (100, 0)]
+    event = last_event()
+    assert (event.user, event.model) == ("u-1", "m")
+    assert house.ask(user="u-1")["reason_code"] == "blocked"
+    assert house.ask(user="u-2", tokens=9)["allowed"] is True
+    assert house.ask(tokens=9)["allowed"] is True
+
+
 def test_b6_an_unpriced_settle_is_charged_what_was_held(house):
     house.policy(metric="cost", threshold="1")
     reservation = house.held(model="nobody-1", cost=400_000)
@@ -591,6 +606,17 @@ def test_b7_a_hold_lasts_until_its_ttl_and_not_longer(house):
     assert house.hold(tokens=1)["allowed"] is True
 
 
+def test_b7_however_many_are_overdue_they_are_in_nobodys_way(house):
+    house.policy(threshold=300)
+    for _ in range(300):
+        house.held(tokens=1, ttl_seconds=1)
+    assert house.hold(tokens=1)["allowed"] is False
+    house.later(seconds=1)
+
+    assert house.hold(tokens=300)["allowed"] is True
+    assert counters() == [(0, 300)]
+
+
 def dispatched(house, **fields):
     reservation = house.held(ttl_seconds=10, **fields)
     Reservation.objects.filter(state="open").update(dispatched=True)
@@ -610,6 +636,37 @@ def test_b7_a_dispatched_hold_is_charged_as_an_estimate(house):
     assert (event.tokens, event.calls, event.cost) == (40, 1, 40)
     assert (event.user, event.model) == ("u-1", "m")
     assert (event.estimated, event.overrun) == (True, False)
+
+
+def test_b7_an_estimate_that_crosses_fires_in_the_same_transaction(house):
+    house.policy(threshold=40, actions={**BLOCK, "email": {}}, group_by=["user"])
+    dispatched(house, tokens=40, user="u-1")
+    expire_reservations(now=house.now)
+
+    assert Delivery.objects.count() == 1
+    assert house.ask(user="u-1")["reason_code"] == "blocked"
+    assert house.ask(user="u-2", tokens=1)["allowed"] is True
+
+
+def test_b7_an_estimate_revokes_its_bot(house):
+    house.policy(threshold=40, actions={"revoke": {}})
+    reservation = dispatched(house, tokens=40)
+    house.release(reservation)
+
+    assert state_of(reservation) == "expired"
+    assert house.ask()["reason_code"] == "revoked"
+
+
+def test_b7_a_late_settle_of_an_estimate_is_counted_in_full_and_marked(house):
+    house.policy(threshold=100)
+    house.now = utc(2026, 3, 4, 23, 59)
+    reservation = dispatched(house, tokens=40)
+    expire_reservations(now=house.now)
+    house.now = utc(2026, 3, 5, 0, 1)
+    house.send(tokens=30, reservation=reservation)
+
+    assert counters() == [(70, 0)]
+    assert last_event().overrun is True
 
 
 def test_b7_a_settle_before_the_sweep_charges_no_estimate(house):
