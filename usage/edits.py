@@ -8,6 +8,7 @@ revoke. Everything lies in one transaction, under the account's exclusive lock.
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 
@@ -18,9 +19,12 @@ from accounts.services import bump_version
 from policies import services
 from policies.models import Policy
 from policies.rules import InvalidPolicy, UsageRule, parse
-from policies.selectors import rule_of
+from policies.selectors import blocks, rule_of
 from policies.services import lift_blocks
+from usage import counters
+from usage.resets import empty_counters
 from usage.safety import fire_after_edit
+from usage.selectors import from_model
 
 
 def create_policy(
@@ -165,18 +169,55 @@ def _follow_up(
 ) -> Policy:
     if policy.type != Policy.Type.USAGE:
         return policy
+    _count_anew(policy, before, actor=actor, now=now)
     if policy.rollout_mode == Policy.Rollout.OFF:
         lift_blocks(policy=policy, actor=actor, now=now, reason="policy switched off")
         return policy
     if "block" not in policy.actions:
         lift_blocks(policy=policy, actor=actor, now=now, reason="no longer blocks")
-    below = fire_after_edit(policy=policy, before=before, now=now)
-    if below:
+    freed = _freed(policy, before, now=now)
+    if freed:
         lift_blocks(
             policy=policy,
             actor=actor,
             now=now,
             reason="threshold raised",
-            only_counters=below,
+            only_counters=freed,
         )
+    fire_after_edit(policy=policy, before=before, now=now)
     return policy
+
+
+def _freed(policy: Policy, before: UsageRule | None, *, now: datetime) -> list[UUID]:
+    """Return the counters whose blocks an edit lifts (B5).
+
+    Their limit is gone, or its threshold was raised above what is used.
+    """
+    limits = {limit.key: limit for limit in rule_of(policy).limits}
+    old = {limit.key: limit.threshold for limit in before.limits} if before else {}
+    blocked = blocks(policy.account, policy, live_at=now).values("counter")
+    freed = []
+    for row in policy.counters.filter(id__in=blocked):
+        limit = limits.get(row.limit_key)
+        if limit is None:
+            freed.append(row.id)
+        elif limit.threshold > old.get(limit.key, limit.threshold):
+            used = counters.view(from_model(row), limit, now).used
+            if used < limit.threshold:
+                freed.append(row.id)
+    return freed
+
+
+def _count_anew(
+    policy: Policy, before: UsageRule | None, *, actor: Actor, now: datetime
+) -> None:
+    """Empty what a limit counted before it was taken away: it counts from now (B5)."""
+    had = {limit.key for limit in before.limits} if before else set()
+    added = {limit.key for limit in rule_of(policy).limits} - had
+    empty_counters(
+        policy=policy,
+        limit_keys=added,
+        reason="counts anew",
+        actor=actor,
+        now=now,
+    )

@@ -3,7 +3,7 @@
 A reset never touches open holds and never restores a revoked bot.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -68,6 +68,20 @@ def reset_policy(
         now=now,
     )
     return readings_of(policy=policy, now=now)
+
+
+def empty_counters(
+    *,
+    policy: Policy,
+    limit_keys: Collection[str],
+    reason: str,
+    actor: Actor,
+    now: datetime,
+) -> None:
+    """Take away what limits have used so far; belongs into an edit's transaction."""
+    rows = policy.counters.filter(limit_key__in=limit_keys, used__gt=0).order_by("id")
+    for row in rows.select_for_update():
+        _empty(row, kind="reset", actor=actor, now=now, reason=reason)
 
 
 @transaction.atomic

@@ -16,6 +16,7 @@ from django.db import transaction
 from accounts import ids
 from accounts.models import Account
 from policies.covers import cover_of_policy
+from policies.matching import Caller, Subject, effective_user, enforced
 from policies.models import Block, Policy
 from policies.rules import Limit, UsageRule
 from policies.selectors import rule_of
@@ -43,21 +44,12 @@ def evaluate_thresholds(*, now: datetime) -> int:
     return fired
 
 
-def fire_after_edit(
-    *, policy: Policy, before: UsageRule | None, now: datetime
-) -> list[UUID]:
-    """Fire what an edit has made a crossing; return the counters below their limit.
+def fire_after_edit(*, policy: Policy, before: UsageRule | None, now: datetime) -> None:
+    """Fire what an edit has made a crossing (B5).
 
     `before` is the rule as it was. Runs in the edit's transaction, under its lock.
     """
-    rule = rule_of(policy)
-    drive(_fire(policy, rule, now=now, before=before))
-    thresholds = {limit.key: limit.threshold for limit in rule.limits}
-    return [
-        row.id
-        for row in policy.counters.all()
-        if row.used < thresholds.get(row.limit_key, 0)
-    ]
+    drive(_fire(policy, rule_of(policy), now=now, before=before))
 
 
 def _fire(
@@ -136,12 +128,24 @@ def _entry(
         subject=subject,
         subject_key=counter.subject_key,
         cover=cover_of_policy(policy.id, counter.subject_key),
-        enforced=rule.rollout_mode == "enforce",
+        enforced=enforced(rule, _caller(rule, bot, subject)),
         shared=policy.project_id is None,
     )
     nothing = ReleaseIn("")
     book = Book(account_id=account.id, version=0)
     return Entry(Item(account.id, [nothing]), nothing, book, bot=bot), match
+
+
+def _caller(rule: UsageRule, bot: BotInfo | None, subject: Subject) -> Caller:
+    """Who calls, as far as the counter tells: a share of callers needs to know (C7)."""
+    known = dict(subject)
+    user = known.get("user") or rule.scope.user
+    return Caller(
+        project=known.get("project") or rule.scope.project,
+        bot=bot.public_id if bot else "",
+        user=effective_user(user, bot.owner if bot else None),
+        model=known.get("model") or rule.scope.model,
+    )
 
 
 def _bot(account: Account, rule: UsageRule, counter: Counter) -> BotInfo | None:

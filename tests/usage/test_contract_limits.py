@@ -20,7 +20,7 @@ from tests.usage.contract import (
     utc,
 )
 from usage.expiry import expire_reservations
-from usage.models import Counter, Reservation, UsageEvent
+from usage.models import Adjustment, Counter, Reservation, UsageEvent
 from usage.resets import reset_policy
 from usage.selectors import readings_of
 
@@ -262,6 +262,58 @@ def test_b5_another_identity_counts_anew(house, changes):
     assert reading["used"] == 0
 
 
+def test_b5_a_limit_that_comes_back_counts_from_then(house):
+    policy = house.policy(threshold=100)
+    house.send(tokens=40)
+    house.patch(policy, group_by=["user"])
+    house.send(tokens=3)
+    house.later(minutes=1)
+    edited = house.patch(policy, group_by=[])
+    house.send(tokens=5)
+
+    assert list(edited.counting_since.values()) == [house.now.isoformat()]
+    (reading,) = house.ask()["policies"]
+    assert reading["used"] == 5
+    assert Adjustment.objects.get().amount == -40
+
+
+def test_b5_a_block_goes_with_the_limit_it_came_from(house):
+    other = house.add_bot("other")
+    policy = house.policy(
+        threshold=10, actions=BLOCK, scope={"bot": house.bot.public_id}
+    )
+    house.send(tokens=10)
+    house.patch(policy, scope={"bot": other.public_id})
+
+    assert house.ask(bot=other, tokens=5)["allowed"] is True
+    assert house.ask(tokens=5)["allowed"] is True
+
+
+def test_b5_a_block_that_outlasts_its_window_survives_an_edit_of_the_name(house):
+    actions = {"block": {"duration_seconds": 86_400}}
+    policy = house.policy(threshold=10, actions=actions, window=FIXED)
+    rolling = house.policy(threshold=10, actions=actions, window=ROLLING)
+    house.send(tokens=10)
+    house.later(hours=2)
+    house.send(tokens=1)
+    for edited in (policy, rolling):
+        house.patch(edited, name="Other")
+
+    assert Block.objects.filter(lifted_at=None).count() == 2
+
+
+def test_b5_raising_a_rolling_limit_looks_at_what_is_used_now(house):
+    actions = {"block": {"duration_seconds": 86_400}}
+    policy = house.policy(threshold=10, actions=actions, window=ROLLING)
+    house.send(tokens=10)
+    house.later(hours=2)
+    house.threshold(policy, 9)
+    assert house.ask()["reason_code"] == "blocked"
+    house.threshold(policy, 10)
+
+    assert house.ask()["allowed"] is True
+
+
 def test_b5_raising_it_to_what_is_used_lifts_nothing(house):
     policy = house.policy(threshold=10, actions=BLOCK)
     house.send(tokens=15)
@@ -289,6 +341,21 @@ def test_b5_an_edit_that_crosses_revokes_the_bot_it_is_about(house):
 
     assert house.ask()["reason_code"] == "revoked"
     assert Delivery.objects.count() == 1
+
+
+def test_b5_an_edit_that_crosses_revokes_nobody_outside_the_percentage(house):
+    policy = house.policy(
+        threshold=100,
+        actions={"revoke": {}},
+        group_by=["bot"],
+        rollout_percent=0,
+    )
+    house.send(tokens=50)
+    house.threshold(policy, 50)
+
+    house.bot.refresh_from_db()
+    assert house.bot.state == "active"
+    assert house.ask()["allowed"] is True
 
 
 def test_b5_holds_stay_through_an_edit_and_are_settled_where_they_sit(house):
