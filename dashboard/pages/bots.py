@@ -80,7 +80,7 @@ def block(visit: Visit, bot_id: str) -> HttpResponse:
     bot = selectors.bot_of(visit.account, bot_id)
     form = BlockForm(visit.request.POST, auto_id="block_%s")
     if not form.is_valid():
-        return _show(visit, bot, block=form)
+        return _show(visit, bot, block_form=form)
     span, why = form.cleaned_data["seconds"], form.cleaned_data["reason"]
     ends_at = None if span is None else visit.now + span
 
@@ -98,7 +98,7 @@ def unblock(visit: Visit, bot_id: str) -> HttpResponse:
     bot = selectors.bot_of(visit.account, bot_id)
     form = ReasonForm(visit.request.POST, auto_id="unblock_%s")
     if not form.is_valid():
-        return _show(visit, bot, unblock=form)
+        return _show(visit, bot, unblock_form=form)
     why = form.cleaned_data["reason"]
 
     def act() -> object:
@@ -115,7 +115,7 @@ def revoke(visit: Visit, bot_id: str) -> HttpResponse:
     bot = selectors.bot_of(visit.account, bot_id)
     form = ConfirmForm(visit.request.POST, expected=bot.name, auto_id="revoke_%s")
     if not form.is_valid():
-        return _show(visit, bot, revoke=form)
+        return _show(visit, bot, revoke_form=form)
     why = form.cleaned_data["reason"]
 
     def act() -> object:
@@ -132,7 +132,7 @@ def restore(visit: Visit, bot_id: str) -> HttpResponse:
     bot = selectors.bot_of(visit.account, bot_id)
     form = ReasonForm(visit.request.POST, auto_id="restore_%s")
     if not form.is_valid():
-        return _show(visit, bot, restore=form)
+        return _show(visit, bot, restore_form=form)
     why = form.cleaned_data["reason"]
 
     def act() -> object:
@@ -149,7 +149,7 @@ def archive(visit: Visit, bot_id: str) -> HttpResponse:
     bot = selectors.bot_of(visit.account, bot_id)
     form = ConfirmForm(visit.request.POST, expected=bot.name, auto_id="archive_%s")
     if not form.is_valid():
-        return _show(visit, bot, archive=form)
+        return _show(visit, bot, archive_form=form)
     why = form.cleaned_data["reason"]
     return attempt(
         visit,
@@ -179,11 +179,11 @@ def _show(visit: Visit, bot: Bot, **bound: Any) -> HttpResponse:
         "policies": [{"policy": p, "names": names_of(p)} for p in policies],
         "chart": chart_of_days(visit.account, days=DAYS, now=visit.now, bot=bot),
         "decisions": _decisions(visit, bot),
-        "block": BlockForm(auto_id="block_%s"),
-        "unblock": ReasonForm(auto_id="unblock_%s"),
-        "revoke": ConfirmForm(expected=bot.name, auto_id="revoke_%s"),
-        "restore": ReasonForm(auto_id="restore_%s"),
-        "archive": ConfirmForm(expected=bot.name, auto_id="archive_%s"),
+        "block_form": BlockForm(auto_id="block_%s"),
+        "unblock_form": ReasonForm(auto_id="unblock_%s"),
+        "revoke_form": ConfirmForm(expected=bot.name, auto_id="revoke_%s"),
+        "restore_form": ReasonForm(auto_id="restore_%s"),
+        "archive_form": ConfirmForm(expected=bot.name, auto_id="archive_%s"),
         **bound,
     }
     code = 422 if bound else 200

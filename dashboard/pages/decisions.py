@@ -21,7 +21,7 @@ def listing(visit: Visit) -> HttpResponse:
     if decision is not None:
         found = found.filter(decision=decision)
     context = {
-        "page": page_of(found, visit.request, size=50),
+        "page": page_of(found, visit.request),
         "names": {each.public_id: each.name for each in known},
         "bot": bot,
         "decision": decision,

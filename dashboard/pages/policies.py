@@ -43,7 +43,7 @@ def reset(visit: Visit, policy_id: str) -> HttpResponse:
     policy = _policy(visit, policy_id)
     form = ResetForm(visit.request.POST, auto_id="reset_%s")
     if not form.is_valid():
-        return _show(visit, policy, reset=form)
+        return _show(visit, policy, reset_form=form)
     return attempt(
         visit,
         lambda: resets.reset_policy(
@@ -60,7 +60,7 @@ def archive(visit: Visit, policy_id: str) -> HttpResponse:
     policy = _policy(visit, policy_id)
     form = ConfirmForm(visit.request.POST, expected=policy.name)
     if not form.is_valid():
-        return _show(visit, policy, archive=form)
+        return _show(visit, policy, archive_form=form)
     why = form.cleaned_data["reason"]
     return attempt(
         visit,
@@ -122,8 +122,8 @@ def _show(visit: Visit, policy: Policy, **bound: Any) -> HttpResponse:
         "blocks": _blocks(visit, policy),
         "revisions": revisions[:RECENT],
         "alerts": alerts(visit.account).filter(policy_id=policy.public_id)[:5],
-        "reset": ResetForm(auto_id="reset_%s"),
-        "archive": ConfirmForm(expected=policy.name),
+        "reset_form": ResetForm(auto_id="reset_%s"),
+        "archive_form": ConfirmForm(expected=policy.name),
         **_facts(visit, policy),
         **bound,
     }

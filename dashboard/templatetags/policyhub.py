@@ -18,6 +18,7 @@ from policies.rules import sentence
 
 register = template.Library()
 
+CENT = 10_000  # micro-USD
 # How a state is shown: always an icon and a word, never colour alone.
 STATUSES: Mapping[str, tuple[str, str, str]] = {
     "active": ("good", "circle-check", "Active"),
@@ -108,6 +109,17 @@ def amount(value: int | None, metric: str) -> str:
 def quantity(value: int | None, metric: str) -> str:
     """Show an amount without its unit: 1,000, $12.50."""
     return "—" if value is None else phrases.quantity_text(metric, value)
+
+
+@register.filter
+def brief(value: int, metric: str) -> str:
+    """Show an amount without its unit, and dollars in whole cents, rounded down.
+
+    Down, so that what is not yet spent never looks spent.
+    """
+    if metric != "cost" or value < CENT:
+        return quantity(value, metric)
+    return phrases.dollars(value - value % CENT)
 
 
 @register.filter

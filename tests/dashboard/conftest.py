@@ -49,7 +49,11 @@ def now():
 @pytest.fixture
 def account(db, now):
     return create_account(
-        slug="acme", owner_email="alice@example.com", name="Acme", now=now
+        slug="acme",
+        owner_email="alice@example.com",
+        name="Acme",
+        now=now,
+        password=PASSWORD,
     )
 
 
@@ -93,9 +97,7 @@ def as_role(account, alice, bob, now):
 
 def logged_in(person):
     client = Client()
-    client.force_login(
-        person, backend="django.contrib.auth.backends.ModelBackend"
-    )
+    client.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
     return client
 
 
@@ -118,9 +120,7 @@ def bot(account, actor, now):
 @pytest.fixture
 def policy(account, actor, bot, now):
     document = usage_document(scope={"bot": bot.public_id})
-    return edits.create_policy(
-        account=account, document=document, actor=actor, now=now
-    )
+    return edits.create_policy(account=account, document=document, actor=actor, now=now)
 
 
 @pytest.fixture

@@ -1,0 +1,21 @@
+"""Every page of an account, for tests that hold all of them to something."""
+
+
+def plain_pages(slug):
+    """The pages that need no row."""
+    at = f"/app/{slug}/"
+    names = ["", "gauges/", "policies/", "policies/?type=usage", "bots/", "alerts/"]
+    names += ["alerts/?state=open", "conversations/", "retention/"]
+    return [at + name for name in names]
+
+
+def facts_pages(slug):
+    """The pages that viewers may not see."""
+    return [f"/app/{slug}/decisions/", f"/app/{slug}/keys/"]
+
+
+def writing_pages(slug):
+    """The pages for owners and operators alone."""
+    at = f"/app/{slug}/"
+    names = ["policies/new/", "policies/new/usage/", "policies/new/retention/"]
+    return [at + name for name in [*names, "bots/new/", "keys/new/"]]
