@@ -22,6 +22,7 @@ from policyhub.demo.login import FILE, ensure_login
 from policyhub.demo.rhythm import hour_of
 from policyhub.demo.stage import is_complete
 from policyhub.demo.story import ACCOUNTS, DEMO, RUNAWAY
+from policyhub.management.commands.seed_demo import Bar
 from usage.models import Conversation, Message, UsageEvent
 
 NOW = datetime(2026, 3, 18, 15, 42, tzinfo=UTC)
@@ -227,6 +228,19 @@ class TestHistory:
         shown = capsys.readouterr()
         assert shown.out == ""
         assert "100 %" in shown.err
+
+    def test_says_that_it_goes_on_when_it_is_interrupted(
+        self, state_dir, monkeypatch, capsys
+    ):
+        def interrupt(self, done, total):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(Bar, "show", interrupt)
+        with pytest.raises(SystemExit) as stopped:
+            call_command("seed_demo", "--days", "1")
+        assert stopped.value.code == 130
+        assert "goes on from here" in capsys.readouterr().err
+        assert not is_complete()
 
 
 class TestRhythm:

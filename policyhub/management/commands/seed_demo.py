@@ -82,3 +82,6 @@ class Command(BaseCommand):
             )
         except AlreadySeeding:
             self.stderr.write("The demo is being seeded by another process.")
+        except KeyboardInterrupt:
+            self.stderr.write("\nInterrupted; the next start goes on from here.")
+            sys.exit(130)
