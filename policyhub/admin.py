@@ -104,7 +104,8 @@ admin.site.unregister(Bot)
 class StoppableBotAdmin(accounts.admin.BotAdmin):
     """Bots, with what stands against them."""
 
-    list_display = [*accounts.admin.BotAdmin.list_display, "blocked"]
+    list_display = ["name", "account", "project", "state", "blocked", "external_id"]
+    list_display += ["created_at", "archived_at"]
     fields = [*accounts.admin.BotAdmin.fields, "blocked"]
     readonly_fields = [*accounts.admin.BotAdmin.readonly_fields, "blocked"]
     actions = [block, unblock, revoke, restore]
