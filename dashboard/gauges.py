@@ -57,7 +57,11 @@ def dials_for_bot(
     return [
         dial
         for dial in dials_of(policies, read)
-        if dict(dial.reading.subject).get("bot", bot.public_id) == bot.public_id
+        if all(
+            value == bot.public_id
+            for field, value in dial.reading.subject
+            if field == "bot"
+        )
     ]
 
 

@@ -84,6 +84,7 @@ class PolicyForm(forms.Form):
         **initial: Any,
     ) -> None:
         self.before = document or {}
+        self.sent = data
         super().__init__(data, initial={**self.shown(self.before), **initial})
         self.fields["bot"].choices = fields.rows_of(bots, "Every bot")  # type: ignore[attr-defined]
         self.fields["project"].choices = fields.rows_of(projects, "Every project")  # type: ignore[attr-defined]
@@ -123,9 +124,10 @@ class PolicyForm(forms.Form):
 
     def renew(self, revision: int) -> None:
         """Let the next save replace this revision, with all that was typed kept."""
-        data = self.data.copy()
-        data["revision"] = str(revision)
-        self.data = data
+        if self.sent is not None:
+            data = self.sent.copy()
+            data["revision"] = str(revision)
+            self.data = data
 
     def blame(self, problems: Iterable[tuple[str, str]]) -> None:
         """Put each problem beside the field that its JSON pointer names."""

@@ -44,7 +44,7 @@ class Entry(NamedTuple):
     icon: str
     label: str
     current: bool
-    count: int
+    badge: int
 
 
 class Place(NamedTuple):
@@ -197,7 +197,7 @@ def _navigation(visit: Visit, place: str) -> list[Entry]:
             icon=each.icon,
             label=each.label,
             current=each.name == place,
-            count=unseen if each.name == "alerts" else 0,
+            badge=unseen if each.name == "alerts" else 0,
         )
         for each in PLACES
         if visit.may_audit or not each.facts

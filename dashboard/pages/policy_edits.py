@@ -64,15 +64,20 @@ def edit(visit: Visit, policy_id: str) -> HttpResponse:
     form = _form(visit, policy.type, data, policy.document, revision=policy.revision)
     if data is None or "add_limit" in data:
         return _show(visit, form, policy.type, policy)
-    saved = _save(form, lambda document: _replaced(visit, policy, form, document))
+    saved = _save(
+        form, lambda document: _replaced(visit, policy, form, document), policy
+    )
     if saved is None:
-        form.renew(policy.revision)
         return _show(visit, form, policy.type, policy, status=422)
     messages.success(visit.request, f"{saved.name} is at revision {saved.revision}.")
     return HttpResponseRedirect(visit.address("policy", saved.public_id))
 
 
-def _save(form: PolicyForm, write: Callable[[Document], Policy]) -> Policy | None:
+def _save(
+    form: PolicyForm,
+    write: Callable[[Document], Policy],
+    policy: Policy | None = None,
+) -> Policy | None:
     """Write what the form says; None after telling its fields why it cannot be."""
     document = form.parsed()
     if document is None:
@@ -82,6 +87,8 @@ def _save(form: PolicyForm, write: Callable[[Document], Policy]) -> Policy | Non
     except NotFound:
         raise
     except StaleRevision:
+        if policy is not None:
+            form.renew(policy.revision)
         form.add_error(
             None,
             "Somebody changed this policy while you wrote. Open it in another tab,"
