@@ -1,0 +1,638 @@
+"""CONTRACT C, sentence by sentence: what a limit does, to whom, and until when."""
+
+from datetime import timedelta
+
+import pytest
+
+from accounts.actors import SYSTEM
+from accounts.errors import BlockIsShared
+from accounts.models import ApiKey
+from accounts.services import create_key, set_bot_state
+from alerts.models import Alert, Delivery
+from audit.models import DecisionRecord
+from policies.matching import Caller, in_rollout
+from policies.models import Block
+from policies.selectors import bot_pause
+from policies.services import block_bot, restore_bot, unblock_bot
+from tests.usage.contract import (
+    FIXED,
+    LIFETIME,
+    ROLLING,
+    ContractHouse,
+    counters,
+    last_event,
+    utc,
+)
+from usage.entries import CallerKey, CallIn, EventIn
+from usage.ledger import authorize
+from usage.models import Adjustment, Counter
+from usage.resets import clear_block, reset_policy
+from usage.selectors import statuses
+
+pytestmark = pytest.mark.django_db
+
+HOUR_LONG = {"block": {"duration_seconds": 3600}}
+UNTIL_END = {"block": {"duration_seconds": None}}
+TELL = {"email": {"to": ["ops@example.com"]}}
+
+
+@pytest.fixture
+def house():
+    return ContractHouse()
+
+
+def live_blocks():
+    return Block.objects.filter(lifted_at=None)
+
+
+def key_of(house, **bound):
+    key, _ = create_key(
+        account=house.account,
+        name="",
+        scopes=["*"],
+        actor=SYSTEM,
+        now=house.now,
+        **bound,
+    )
+    project = bound.get("project")
+    bot = bound.get("bot")
+    return CallerKey(
+        key.id,
+        key.public_id,
+        house.account.id,
+        project.id if project else None,
+        bot.id if bot else None,
+    )
+
+
+# C1
+
+
+@pytest.mark.parametrize("actions", [HOUR_LONG, {"revoke": {}}, {"warn": {}}, TELL])
+def test_c1_exactly_the_threshold_triggers_and_one_less_does_not(house, actions):
+    house.policy(threshold=10, actions=actions)
+    house.send(tokens=9)
+    assert not Alert.objects.exists()
+    assert not Block.objects.exists()
+    house.send(tokens=1)
+
+    assert Alert.objects.get().step == 100
+    assert Block.objects.exists() is bool(actions.keys() & {"block", "revoke"})
+    assert Delivery.objects.exists() is ("email" in actions)
+
+
+def test_c1_a_refused_reservation_tells_once_and_neither_blocks_nor_revokes(house):
+    policy = house.policy(threshold=1001, actions={**HOUR_LONG, "revoke": {}, **TELL})
+    house.send(tokens=1000)
+    for _ in range(3):
+        assert house.hold(tokens=2)["reason_code"] == "limit_exceeded"
+
+    assert (Alert.objects.count(), Delivery.objects.count()) == (1, 1)
+    assert not Block.objects.exists()
+    status = statuses(account=house.account, policies=[policy], now=house.now)
+    assert status == {policy.public_id: "active"}
+    # The crossing that follows blocks, and says nothing new.
+    house.send(tokens=1)
+    assert Alert.objects.count() == 1
+    assert Block.objects.filter(kind="policy").count() == 1
+
+
+@pytest.mark.parametrize("window", [FIXED, ROLLING, LIFETIME])
+def test_c1_a_refusal_tells_in_every_kind_of_window(house, window):
+    house.policy(threshold=10, actions={"throttle": {}, "warn": {}}, window=window)
+    for _ in range(2):
+        assert house.hold(tokens=11)["allowed"] is False
+
+    assert Alert.objects.count() == 1
+
+
+def test_c1_each_window_tells_of_its_own_first_refusal(house):
+    house.policy(threshold=10, actions={"throttle": {}, **TELL})
+    house.hold(tokens=11)
+    house.later(days=1)
+    house.hold(tokens=11)
+
+    assert Delivery.objects.count() == 2
+
+
+@pytest.mark.parametrize("fields", [{"rollout_mode": "shadow"}, {"rollout_percent": 0}])
+def test_c1_a_refusal_that_is_not_enforced_tells_nobody(house, fields):
+    house.policy(threshold=10, actions={"throttle": {}, **TELL}, **fields)
+    assert house.hold(tokens=11)["allowed"] is True
+
+    assert not Alert.objects.exists()
+
+
+def test_c1_a_pure_check_triggers_nothing(house):
+    house.policy(threshold=0, actions={**HOUR_LONG, **TELL})
+    for dry_run in (True, False):
+        assert house.ask(tokens=5, dry_run=dry_run)["allowed"] is False
+
+    assert not Alert.objects.exists()
+    assert not Block.objects.exists()
+    assert DecisionRecord.objects.count() == 1
+
+
+def test_c1_block_again_at_each_crossing_after_a_reset_but_tell_once(house):
+    policy = house.policy(threshold=10, actions={**HOUR_LONG, **TELL})
+    for _ in range(3):
+        house.send(tokens=10)
+        assert house.ask()["reason_code"] == "blocked"
+        reset_policy(policy=policy, period="all", actor=SYSTEM, now=house.now)
+        assert house.ask(tokens=10)["allowed"] is True
+
+    assert Block.objects.count() == 3
+    assert Delivery.objects.count() == 1
+
+
+def test_c1_a_restored_bot_is_revoked_again_at_the_next_crossing(house):
+    house.policy(threshold=10, actions={"revoke": {}})
+    house.send(tokens=10)
+    restore_bot(bot=house.bot, reason="", actor=SYSTEM, now=house.now)
+    house.later(days=1)
+    assert house.ask(tokens=10)["allowed"] is True
+    house.send(tokens=10)
+
+    assert house.ask()["reason_code"] == "revoked"
+
+
+# C2
+
+
+def test_c2_throttle_keeps_no_state_and_passes_the_next_that_fits(house):
+    house.policy(threshold=10)
+    house.send(tokens=4)
+    assert house.hold(tokens=7)["reason_code"] == "throttled"
+    assert house.hold(tokens=6)["allowed"] is True
+    assert not Block.objects.exists()
+
+
+def test_c2_several_actions_of_one_policy_all_happen(house):
+    actions = {"warn": {}, "throttle": {}, **HOUR_LONG, "revoke": {}, **TELL}
+    house.policy(threshold=10, actions=actions)
+    house.send(tokens=10)
+
+    assert sorted(Block.objects.values_list("kind", flat=True)) == ["policy", "revoke"]
+    assert Delivery.objects.get().recipient == "ops@example.com"
+    assert house.ask()["reason_code"] == "revoked"
+
+
+# C3
+
+
+def test_c3_a_block_covers_exactly_the_calls_of_its_subject(house):
+    other = house.add_bot("other")
+    house.policy(
+        threshold=10,
+        actions=UNTIL_END,
+        group_by=["bot", "user"],
+        scope={"model": "gpt-*"},
+    )
+    house.send(tokens=10, user="u-1", model="gpt-4o")
+
+    asked = [
+        (house.bot, "u-1", "gpt-4o", False),
+        (house.bot, "u-1", "gpt-5", False),
+        (house.bot, "u-1", "claude", True),
+        (house.bot, "u-1", None, True),
+        (house.bot, "u-2", "gpt-4o", True),
+        (house.bot, None, "gpt-4o", True),
+        (other, "u-1", "gpt-4o", True),
+    ]
+    for bot, user, model, allowed in asked:
+        answer = house.ask(bot=bot, user=user, model=model, tokens=1)
+        assert answer["allowed"] is allowed, (bot.name, user, model)
+    assert bot_pause(house.account, house.bot, house.now) is None
+
+
+def test_c3_an_account_wide_block_covers_every_call(house):
+    other = house.add_bot("other")
+    house.policy(threshold=10, actions=UNTIL_END)
+    house.send(tokens=10, user="u-1")
+
+    for bot in (house.bot, other):
+        assert house.ask(bot=bot, user="u-9")["reason_code"] == "blocked"
+        assert bot_pause(house.account, bot, house.now) is not None
+
+
+@pytest.mark.parametrize(
+    ("now", "seconds", "end"),
+    [
+        (utc(2026, 3, 4, 12), 3600, utc(2026, 3, 5)),
+        (utc(2026, 3, 4, 23, 30), 3600, utc(2026, 3, 5, 0, 30)),
+        (utc(2026, 3, 4, 23, 30), None, utc(2026, 3, 5)),
+    ],
+)
+def test_c3_a_block_never_ends_before_the_window(house, now, seconds, end):
+    house.policy(threshold=10, actions={"block": {"duration_seconds": seconds}})
+    house.now = now
+    house.send(tokens=10)
+
+    assert Block.objects.get().ends_at == end
+    house.now = end - timedelta(microseconds=1)
+    refused = house.ask(tokens=1)
+    assert (refused["reason_code"], refused["retry_after"]) == ("blocked", 1)
+    house.now = end
+    assert house.ask(tokens=10)["allowed"] is True
+
+
+def test_c3_a_fixed_windows_block_ends_with_it(house):
+    house.policy(threshold=10, actions=UNTIL_END, window=FIXED)
+    house.send(tokens=1)
+    house.later(minutes=20)
+    house.send(tokens=9)
+
+    assert house.ask()["retry_after"] == 40 * 60
+
+
+def test_c3_a_lifetime_block_stands_until_cleared_or_raised(house):
+    policy = house.policy(threshold=10, actions=HOUR_LONG, window=LIFETIME)
+    house.send(tokens=10)
+    house.later(days=999)
+    refused = house.ask()
+    assert (refused["reason_code"], refused["retry_after"]) == ("blocked", None)
+    house.threshold(policy, 20)
+
+    assert house.ask(tokens=10)["allowed"] is True
+
+
+def test_c3_a_rolling_block_lasts_at_least_until_enough_has_left(house):
+    house.policy(threshold=10, actions=UNTIL_END, window=ROLLING)
+    house.send(tokens=4)
+    house.later(minutes=30)
+    house.send(tokens=6)
+
+    block = Block.objects.get()
+    # The four that came first leave when their minute has: then 6 of 10 are used.
+    assert block.ends_at == utc(2026, 3, 4, 13, 1)
+    house.now = block.ends_at - timedelta(seconds=1)
+    assert house.ask(tokens=1)["allowed"] is False
+    house.now = block.ends_at
+    assert house.ask(tokens=4)["allowed"] is True
+
+
+def test_c3_two_limits_of_one_policy_block_until_the_later_end(house):
+    def limit(unit, threshold):
+        window = {"kind": "calendar", "unit": unit, "timezone": "UTC"}
+        return {"metric": "tokens", "threshold": threshold, "window": window}
+
+    house.policy(limits=[limit("hour", 10), limit("day", 10)], actions=UNTIL_END)
+    house.send(tokens=10)
+
+    assert Block.objects.count() == 2
+    assert house.ask()["retry_after"] == 12 * 3600
+
+
+def test_c3_usage_during_a_block_makes_no_second_one(house):
+    house.policy(threshold=10, actions=UNTIL_END)
+    for _ in range(3):
+        house.send(tokens=10)
+
+    assert Block.objects.count() == 1
+
+
+def test_c3_a_person_blocks_and_unblocks(house):
+    block_bot(bot=house.bot, reason="loop", actor=SYSTEM, now=house.now)
+    refused = house.ask()
+    assert (refused["reason_code"], refused["policy_id"]) == ("blocked", None)
+    assert refused["retry_after"] is None
+    unblock_bot(bot=house.bot, actor=SYSTEM, now=house.now)
+    assert house.ask()["allowed"] is True
+
+    end = house.now + timedelta(minutes=5)
+    block_bot(bot=house.bot, reason="", actor=SYSTEM, now=house.now, ends_at=end)
+    assert house.ask()["retry_after"] == 300
+    house.now = end
+    assert house.ask()["allowed"] is True
+
+
+# C4
+
+
+def test_c4_a_clear_lifts_and_resets_that_counter_and_no_hold(house):
+    house.policy(threshold=10, actions=UNTIL_END, group_by=["user"])
+    house.held(tokens=3, user="u-1")
+    for user in ("u-1", "u-2"):
+        house.send(tokens=10, user=user)
+    block = live_blocks().get(subject=[["user", "u-1"]])
+    clear_block(block=block, actor=SYSTEM, now=house.now, reason="so")
+
+    adjustment = Adjustment.objects.get()
+    assert (adjustment.amount, adjustment.kind) == (-10, "clear")
+    assert house.ask(user="u-1", tokens=7)["allowed"] is True
+    assert house.ask(user="u-1", tokens=8)["allowed"] is False
+    assert house.ask(user="u-2")["reason_code"] == "blocked"
+
+
+def test_c4_a_clear_of_a_rolling_limit_empties_its_window(house):
+    house.policy(threshold=10, actions=UNTIL_END, window=ROLLING)
+    house.send(tokens=4)
+    house.later(minutes=90)
+    house.send(tokens=12)
+    clear_block(block=Block.objects.get(), actor=SYSTEM, now=house.now)
+
+    assert Adjustment.objects.get().amount == -12
+    assert house.ask(tokens=10)["allowed"] is True
+    house.send(tokens=10)
+    assert house.ask()["reason_code"] == "blocked"
+
+
+@pytest.mark.parametrize(("period", "left"), [("day", 1), ("month", 1), ("all", 0)])
+def test_c4_a_reset_takes_the_counters_it_names_and_their_blocks(house, period, left):
+    def limit(unit):
+        window = {"kind": "calendar", "unit": unit, "timezone": "UTC"}
+        return {"metric": "tokens", "threshold": 10, "window": window}
+
+    policy = house.policy(limits=[limit("day"), limit("month")], actions=UNTIL_END)
+    house.send(tokens=10)
+    found = reset_policy(policy=policy, period=period, actor=SYSTEM, now=house.now)
+
+    assert live_blocks().count() == left
+    assert sorted(reading.used for reading in found) == [0, 10 * left]
+    assert house.ask(tokens=1)["allowed"] is (left == 0)
+
+
+def test_c4_a_reset_of_one_subject_leaves_the_others(house):
+    policy = house.policy(threshold=10, actions=UNTIL_END, group_by=["user"])
+    for user in ("u-1", "u-2"):
+        house.send(tokens=10, user=user)
+    reset_policy(
+        policy=policy,
+        period="all",
+        subject=[["user", "u-1"]],
+        actor=SYSTEM,
+        now=house.now,
+    )
+
+    assert house.ask(user="u-1", tokens=10)["allowed"] is True
+    assert house.ask(user="u-2")["reason_code"] == "blocked"
+
+
+def test_c4_a_reset_never_lifts_a_revoke(house):
+    policy = house.policy(threshold=10, actions={"revoke": {}})
+    house.send(tokens=10)
+    reset_policy(policy=policy, period="all", actor=SYSTEM, now=house.now)
+
+    assert house.ask()["reason_code"] == "revoked"
+
+
+def test_c4_unblock_lifts_its_own_and_names_a_shared_policy(house):
+    own = house.policy(
+        threshold=10, actions=UNTIL_END, scope={"bot": house.bot.public_id}
+    )
+    shared = house.policy(threshold=20, actions=UNTIL_END)
+    house.send(tokens=10)
+    assert house.ask()["policy_id"] == own.public_id
+    unblock_bot(bot=house.bot, actor=SYSTEM, now=house.now)
+    assert house.ask()["reason_code"] == "limit_exceeded"
+    house.send(tokens=10)
+    with pytest.raises(BlockIsShared) as raised:
+        unblock_bot(bot=house.bot, actor=SYSTEM, now=house.now)
+
+    assert shared.public_id in str(raised.value)
+
+
+# C5
+
+
+def test_c5_only_a_person_restores_and_keys_stay_revoked(house):
+    bound = key_of(house, bot=house.bot)
+    house.policy(threshold=10, actions={"revoke": {}})
+    house.send(tokens=10)
+    house.later(days=40)
+    assert house.ask()["reason_code"] == "revoked"
+    restore_bot(bot=house.bot, reason="", actor=SYSTEM, now=house.now)
+
+    assert house.ask()["allowed"] is True
+    assert ApiKey.objects.get(id=bound.id).revoked_at is not None
+
+
+def test_c5_a_later_entry_of_the_batch_that_revokes_is_refused(house):
+    from usage.entries import Item
+    from usage.ledger import run
+
+    house.policy(threshold=10, actions={"revoke": {}, **UNTIL_END})
+    bot = house.bot.public_id
+    requests = [CallIn(bot=bot), EventIn(bot=bot, tokens=10), CallIn(bot=bot)]
+    (outcome,) = run([Item(house.account.id, requests)], now=house.now)
+    first, _, last = outcome.answers
+
+    assert first.body["allowed"] is True
+    assert last.body["reason_code"] == "revoked"
+
+
+# C6
+
+
+def test_c6_the_most_severe_enforced_outcome_wins(house):
+    throttle = house.policy(threshold=5)
+    exceeded = house.policy(threshold=6, actions=UNTIL_END)
+    warned = house.policy(threshold=4, actions={"warn": {}})
+    shadow = house.policy(threshold=1, rollout_mode="shadow", actions={"revoke": {}})
+
+    house.send(tokens=4)
+    found = house.ask(tokens=0)
+    assert (found["reason_code"], found["policy_id"]) == ("warned", warned.public_id)
+    assert found["enforced"] is True
+    found = house.ask(tokens=3)
+    assert found["reason_code"] == "throttled"
+    assert found["policy_id"] == throttle.public_id
+    house.send(tokens=2)
+    found = house.ask()
+    assert (found["reason_code"], found["policy_id"]) == ("blocked", exceeded.public_id)
+    set_bot_state(
+        bot=house.bot, state="disabled", reason="", actor=SYSTEM, now=house.now
+    )
+    assert house.ask()["reason_code"] == "bot_disabled"
+    listed = [reading["policy_id"] for reading in found["policies"]]
+    policies = [throttle, exceeded, warned, shadow]
+    assert listed == sorted(policy.public_id for policy in policies)
+
+
+def test_c6_ties_go_to_the_smallest_policy_id(house):
+    policies = []
+    for _ in range(4):
+        policies.append(house.policy(threshold=5).public_id)
+        house.later(seconds=1)
+    house.send(tokens=5)
+
+    assert house.ask()["policy_id"] == min(policies)
+
+
+def test_c6_twenty_policies_on_one_call_are_all_evaluated(house):
+    for index in range(20):
+        house.policy(threshold=100 + index, actions={"throttle": {}, **TELL})
+    granted = house.hold(tokens=100)
+    assert [r["held"] for r in granted["policies"]] == [100] * 20
+    refused = house.hold(tokens=5)
+    exceeded = [r["exceeded"] for r in refused["policies"]]
+
+    assert sorted(exceeded) == [False] * 15 + [True] * 5
+    assert Delivery.objects.count() == 5
+    house.send(tokens=100, reservation=granted["reservation"]["id"])
+    assert counters() == [(100, 0)] * 20
+
+
+# C7
+
+
+def test_c7_off_neither_counts_nor_is_listed(house):
+    policy = house.policy(threshold=10, rollout_mode="off")
+    house.send(tokens=50)
+
+    assert house.ask()["policies"] == []
+    assert counters() == []
+    status = statuses(account=house.account, policies=[policy], now=house.now)
+    assert status == {policy.public_id: "disabled"}
+
+
+def test_c7_shadow_is_audited_and_stops_nobody(house):
+    actions = {**UNTIL_END, "revoke": {}, **TELL}
+    policy = house.policy(threshold=10, rollout_mode="shadow", actions=actions)
+    house.send(tokens=10)
+    answer = house.hold(tokens=1)
+
+    assert (answer["allowed"], answer["decision"]) == (True, "deny")
+    assert (answer["enforced"], answer["reason_code"]) == (False, "warned")
+    assert (answer["rollout_mode"], answer["policy_id"]) == ("shadow", policy.public_id)
+    record = DecisionRecord.objects.get()
+    assert (record.allowed, record.decision, record.enforced) == (True, "deny", False)
+    assert set(Block.objects.values_list("enforced", flat=True)) == {False}
+    house.bot.refresh_from_db()
+    assert house.bot.state == "active"
+    assert bot_pause(house.account, house.bot, house.now) is None
+    assert not Delivery.objects.exists()
+
+
+def test_c7_notify_in_shadow_tells(house):
+    house.policy(
+        threshold=10, rollout_mode="shadow", actions=TELL, notify_in_shadow=True
+    )
+    house.send(tokens=10)
+
+    assert Delivery.objects.count() == 1
+
+
+def test_c7_a_share_of_callers_is_bound_by_their_user(house):
+    policy = house.policy(threshold=10, actions=UNTIL_END, rollout_percent=50)
+    house.send(tokens=10)
+    bot = house.bot.public_id
+    users = [f"u-{n}" for n in range(30)]
+
+    bound = [
+        in_rollout(policy.public_id, Caller(None, bot, user, None), 50)
+        for user in users
+    ]
+    allowed = [house.ask(user=user)["allowed"] for user in users]
+    assert allowed == [not user for user in bound]
+    assert 5 < sum(bound) < 25
+    house.patch(policy, rollout_percent=100)
+    assert not any(house.ask(user=user)["allowed"] for user in users)
+
+
+def test_c7_a_revoke_takes_only_bots_in_the_share(house):
+    policy = house.policy(
+        threshold=10, actions={"revoke": {}}, rollout_percent=50, group_by=["bot"]
+    )
+    bots = [house.add_bot(f"b-{n}") for n in range(12)]
+    for bot in bots:
+        house.send(bot=bot, tokens=10)
+    revoked = []
+    for bot in bots:
+        bot.refresh_from_db()
+        revoked.append(bot.state == "revoked")
+
+    wanted = [
+        in_rollout(policy.public_id, Caller(None, b.public_id, None, None), 50)
+        for b in bots
+    ]
+    assert revoked == wanted
+
+
+# C8
+
+
+def test_c8_status_is_triggered_by_any_subject_and_ends_by_a_reset(house):
+    policy = house.policy(threshold=10, group_by=["user"])
+    house.send(tokens=10, user="u-1")
+    house.send(tokens=1, user="u-2")
+
+    def status():
+        found = statuses(account=house.account, policies=[policy], now=house.now)
+        return found[policy.public_id]
+
+    assert status() == "triggered"
+    reset_policy(policy=policy, period="all", actor=SYSTEM, now=house.now)
+    assert status() == "active"
+
+
+def test_c8_a_rolling_limit_is_active_again_when_enough_has_left(house):
+    policy = house.policy(threshold=10, window=ROLLING)
+    house.send(tokens=10)
+    house.later(minutes=62)
+
+    found = statuses(account=house.account, policies=[policy], now=house.now)
+    assert found == {policy.public_id: "active"}
+
+
+# C9, in one process; two of them are in test_two_ledgers
+
+
+def test_c9_a_policy_applies_to_the_next_call(house):
+    assert house.ask(tokens=11)["allowed"] is True
+    policy = house.policy(threshold=10)
+    assert house.ask(tokens=11)["allowed"] is False
+    house.threshold(policy, 11)
+    assert house.ask(tokens=11)["allowed"] is True
+
+
+# G7 and G2, where the ledger decides them
+
+
+def test_g7_a_project_keys_answer_hides_the_figures_of_a_shared_policy(house):
+    from accounts.services import create_project
+
+    project = create_project(
+        account=house.account, name="P", actor=SYSTEM, now=house.now
+    )
+    bot = house.add_bot("mine", project=project)
+    house.policy(threshold=1234, name="Shared")
+    house.send(bot=bot, tokens=1233)
+    key = key_of(house, project=project)
+    call = CallIn(bot=bot.public_id, estimate={"tokens": 99})
+    answer = authorize(account=house.account, call=call, now=house.now, key=key).body
+
+    assert answer["reason_code"] == "throttled"
+    assert "1,233" not in answer["message"]
+    (reading,) = answer["policies"]
+    assert (reading["exceeded"], reading["resets_at"]) == (True, "2026-03-05T00:00:00Z")
+    assert [reading[n] for n in ("used", "held", "remaining")] == [None] * 3
+
+
+def test_g_the_decision_names_whom_it_is_about(house):
+    from accounts.services import create_project
+
+    project = create_project(
+        account=house.account, name="P", actor=SYSTEM, now=house.now
+    )
+    key = key_of(house, project=project)
+    call = CallIn(bot=house.bot.public_id, user="u-1", model="m", reserve=True)
+    body = authorize(account=house.account, call=call, now=house.now, key=key).body
+
+    assert body["policy_target"] == house.bot.public_id
+    assert body["policy_user"] == "u-1"
+    # The bot has no project of its own: the key's.
+    assert body["policy_project_id"] == project.public_id
+    assert body["reservation"]["expires_at"] == "2026-03-04T12:10:00Z"
+    record = DecisionRecord.objects.get()
+    assert record.policy_project_id == project.public_id
+    house.send(reservation=body["reservation"]["id"])
+    assert last_event().user == "u-1"
+
+
+def test_counters_of_a_batch_are_each_written_once(house):
+    house.policy(threshold=1000, group_by=["user"])
+    house.send_all(*({"tokens": 1, "user": f"u-{n % 3}"} for n in range(30)))
+
+    assert counters() == [(10, 0)] * 3
+    assert Counter.objects.count() == 3
