@@ -235,6 +235,12 @@ FROM jsonb_to_recordset($1::jsonb) AS r(account_id uuid, bot_id uuid, at timesta
 WHERE accounts_apikey.account_id = r.account_id AND accounts_apikey.bot_id = r.bot_id
 AND accounts_apikey.revoked_at IS NULL"""
 
+# So that every process asks for the keys anew; in one order, to wait for nobody twice.
+BUMP_VERSIONS = """UPDATE accounts_account AS a SET version = a.version + 1
+FROM (SELECT id FROM accounts_account WHERE id IN (SELECT account_id
+FROM jsonb_to_recordset($1::jsonb) AS r(account_id uuid))
+ORDER BY id FOR NO KEY UPDATE) AS locked WHERE a.id = locked.id"""
+
 OPEN_ALERTS = """WITH opened AS (
 INSERT INTO alerts_alert (id, account_id, kind, policy_id, policy_name, counter,
  subject, window_start, resets_at, step, state, bot_id, metric, threshold, used,

@@ -25,6 +25,7 @@ _TABLES = (
     ("blocks", statements.INSERT_BLOCKS),
     ("revoked", statements.REVOKE_BOTS),
     ("revoked", statements.REVOKE_KEYS),
+    ("revoked", statements.BUMP_VERSIONS),
 )
 
 

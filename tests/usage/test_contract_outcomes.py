@@ -24,7 +24,7 @@ from tests.usage.contract import (
     utc,
 )
 from usage.entries import CallerKey, CallIn, EventIn
-from usage.ledger import authorize
+from usage.ledger import authorize, record_events
 from usage.models import Adjustment, Counter
 from usage.resets import clear_block, reset_policy
 from usage.selectors import statuses
@@ -393,6 +393,27 @@ def test_c4_unblock_lifts_its_own_and_names_a_shared_policy(house):
 
 
 # C5
+
+
+def test_c5_a_revoke_takes_the_bot_that_crossed_and_its_keys_at_once(house):
+    other = house.add_bot("other")
+    bound, free = key_of(house, bot=house.bot), key_of(house)
+    call = CallIn(bot=house.bot.public_id)
+    ask = {"account": house.account, "now": house.now}
+    house.policy(threshold=10, actions={"revoke": {}})
+    assert authorize(call=call, key=bound, **ask).body["allowed"] is True
+    house.send(tokens=4, bot=other)
+    house.send(tokens=6)
+
+    assert authorize(call=call, key=free, **ask).body["reason_code"] == "revoked"
+    with pytest.raises(Exception, match="key") as raised:
+        authorize(call=call, key=bound, **ask)
+    assert raised.value.status == 401
+    event = EventIn(bot=house.bot.public_id, tokens=5)
+    (result,) = record_events(events=[event], key=bound, **ask)
+    assert result.error.status == 401
+    assert house.ask(bot=other)["reason_code"] == "limit_exceeded"
+    assert ApiKey.objects.filter(revoked_at=None).count() == 1
 
 
 def test_c5_only_a_person_restores_and_keys_stay_revoked(house):
