@@ -56,13 +56,13 @@ def batch(items: Sequence[Item], *, books: Rulebooks, now: datetime) -> Steps:
     yield from load(work, items)
     resolve(work)
     live = [entry for entry in work.entries if entry.answer is None]
-    if live:
-        yield from _lock_and_read(work, live)
-        for entry in live:
-            if entry.answer is None:
-                _process(work, entry)
-        _expire_first(work)
-        yield from write(work)
+    # Also if nothing is left to do: what was refused from memory may be old news.
+    yield from _lock_and_read(work, live)
+    for entry in live:
+        if entry.answer is None:
+            _process(work, entry)
+    _expire_first(work)
+    yield from write(work)
     books.tidy()
     return _outcomes(work, items)
 
@@ -159,7 +159,7 @@ class _Keys:
 
 def _lock_and_read(work: Work, entries: Sequence[Entry]) -> Any:
     keys = _Keys(work, entries)
-    accounts = {entry.account_id for entry in entries}
+    accounts = {entry.account_id for entry in work.entries}
     named = _statements(work, keys, accounts)
     replies = yield list(named.values())
     rows = dict(zip(named, replies, strict=True))

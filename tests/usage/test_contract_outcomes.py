@@ -599,6 +599,17 @@ def test_c8_a_rolling_limit_is_active_again_when_enough_has_left(house):
 # C9, in one process; two of them are in test_two_ledgers
 
 
+def test_c9_a_bot_made_after_it_was_asked_for_is_found(house):
+    from accounts.errors import NotFound
+
+    call = CallIn(bot="later")
+    with pytest.raises(NotFound):
+        authorize(account=house.account, call=call, now=house.now)
+    house.add_bot("later", external_id="later")
+
+    assert authorize(account=house.account, call=call, now=house.now).body["allowed"]
+
+
 def test_c9_a_policy_applies_to_the_next_call(house):
     assert house.ask(tokens=11)["allowed"] is True
     policy = house.policy(threshold=10)
