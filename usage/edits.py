@@ -173,6 +173,9 @@ def _follow_up(
     if policy.rollout_mode == Policy.Rollout.OFF:
         lift_blocks(policy=policy, actor=actor, now=now, reason="policy switched off")
         return policy
+    if before is not None and before.rollout_mode != policy.rollout_mode:
+        # What still stands is made anew below, enforced or not as it now is (C7).
+        lift_blocks(policy=policy, actor=actor, now=now, reason="rollout changed")
     if "block" not in policy.actions:
         lift_blocks(policy=policy, actor=actor, now=now, reason="no longer blocks")
     freed = _freed(policy, before, now=now)

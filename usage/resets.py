@@ -7,14 +7,14 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from accounts import ids
 from accounts.actors import Actor
 from accounts.errors import Conflict, InvalidBody
 from accounts.services import append_change, bump_version
 from policies.models import Block, Policy
-from policies.selectors import rule_of
+from policies.selectors import blocks, rule_of
 from policies.services import lift_blocks
 from usage import windows
 from usage.models import Adjustment, Counter
@@ -42,21 +42,20 @@ def reset_policy(
         detail = "must be day, month or all"
         raise InvalidBody(errors=[{"pointer": "/period", "detail": detail}])
     bump_version(account_id=policy.account_id)
-    rows = [
-        row
-        for row in _current(policy, now)
-        if subject is None or row.subject == [list(pair) for pair in subject]
-    ]
     keys = _keys(policy, period)
-    reset = [row for row in rows if row.limit_key in keys]
-    for row in reset:
+    named = policy.counters.filter(limit_key__in=keys)
+    if subject is not None:
+        named = named.filter(subject=[list(pair) for pair in subject])
+    for row in _current(named, now):
         _empty(row, kind="reset", actor=actor, now=now, reason=reason)
+    # A block may outlast the window that it came from.
+    blocking = blocks(policy.account, policy, live_at=now).values("counter")
     lift_blocks(
         policy=policy,
         actor=actor,
         now=now,
         reason=reason or "reset",
-        only_counters=[row.id for row in reset],
+        only_counters=named.filter(id__in=blocking).values_list("id", flat=True),
     )
     append_change(
         account=policy.account,
@@ -119,10 +118,9 @@ def clear_block(
     return fresh
 
 
-def _current(policy: Policy, now: datetime) -> list[Counter]:
+def _current(counters: QuerySet[Counter], now: datetime) -> list[Counter]:
     current = Q(window_end=None) | Q(window_end__gt=now)
-    rows = policy.counters.filter(current).order_by("id")
-    return list(rows.select_for_update())
+    return list(counters.filter(current).order_by("id").select_for_update())
 
 
 def _keys(policy: Policy, period: str) -> set[str]:

@@ -352,6 +352,17 @@ def test_c4_a_reset_takes_the_counters_it_names_and_their_blocks(house, period, 
     assert house.ask(tokens=1)["allowed"] is (left == 0)
 
 
+def test_c4_a_reset_lifts_a_block_that_outlasts_its_window(house):
+    actions = {"block": {"duration_seconds": 2 * 86_400}}
+    policy = house.policy(threshold=10, actions=actions)
+    house.send(tokens=10)
+    house.later(days=1)
+    assert house.ask()["reason_code"] == "blocked"
+    reset_policy(policy=policy, period="day", actor=SYSTEM, now=house.now)
+
+    assert house.ask(tokens=10)["allowed"] is True
+
+
 def test_c4_a_reset_of_one_subject_leaves_the_others(house):
     policy = house.policy(threshold=10, actions=UNTIL_END, group_by=["user"])
     for user in ("u-1", "u-2"):
@@ -532,6 +543,17 @@ def test_c7_notify_in_shadow_tells(house):
     house.send(tokens=10)
 
     assert Delivery.objects.count() == 1
+
+
+def test_c7_from_enforce_to_shadow_nobody_is_paused_and_back(house):
+    policy = house.policy(threshold=10, actions=UNTIL_END)
+    house.send(tokens=10)
+    house.patch(policy, rollout_mode="shadow")
+    assert house.ask()["allowed"] is True
+    assert bot_pause(house.account, house.bot, house.now) is None
+    house.patch(policy, rollout_mode="enforce")
+    assert house.ask()["reason_code"] == "blocked"
+    assert bot_pause(house.account, house.bot, house.now) is not None
 
 
 def test_c7_a_share_of_callers_is_bound_by_their_user(house):
