@@ -40,7 +40,17 @@ def _reserved(work: Work, entry: Entry) -> Reserved | None:
     reserved = work.reservations.get(entry.reservation_id or UUID(int=0))
     if reserved is None or reserved.account_id != entry.account_id:
         return None
-    return reserved
+    return reserved if _may_end(entry, reserved) else None
+
+
+def _may_end(entry: Entry, reserved: Reserved) -> bool:
+    """Whether a reservation is within the key's bot and project (G7)."""
+    key = entry.item.key
+    if key is None:
+        return True
+    if key.bot_id not in (None, reserved.bot_id):
+        return False
+    return key.project_id is None or entry.project_id in (None, key.project_id)
 
 
 def _expire(work: Work, entry: Entry, reserved: Reserved) -> None:

@@ -643,6 +643,27 @@ def test_c9_a_policy_applies_to_the_next_call(house):
 # G7 and G2, where the ledger decides them
 
 
+def test_g7_a_project_key_frees_only_its_own_projects_reservations(house):
+    from accounts.errors import NotFound
+    from accounts.services import create_project
+    from usage.ledger import release
+
+    mine, theirs = (
+        create_project(account=house.account, name=name, actor=SYSTEM, now=house.now)
+        for name in ("P", "Q")
+    )
+    bots = [house.add_bot(p.name, project=p) for p in (mine, theirs)]
+    own, foreign = (house.held(bot=bot) for bot in bots)
+    release_as = {"account": house.account, "now": house.now}
+    key = key_of(house, project=mine)
+    bound = key_of(house, bot=bots[0])
+    for caller in (key, bound):
+        with pytest.raises(NotFound):
+            release(reservation_id=foreign, key=caller, **release_as)
+        answer = release(reservation_id=own, key=caller, **release_as)
+        assert answer.body["state"] == "released"
+
+
 def test_g7_a_project_keys_answer_hides_the_figures_of_a_shared_policy(house):
     from accounts.services import create_project
 
