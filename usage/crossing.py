@@ -86,12 +86,13 @@ def open_alert(
     late: bool,
 ) -> None:
     """Open the one alert of this counter, window and step, if it is not open (D1)."""
-    start = _alert_window(work, limit, counter, step)
+    start = _alert_window(work, limit, counter, step, late=late)
     if start is None:
         return
     rule = match.rule
     alert_id = ids.new_id(work.now)
     seen = counters.view(counter, limit, work.now)
+    used = counter.used if late else seen.used
     work.write(
         "alerts",
         {
@@ -108,9 +109,9 @@ def open_alert(
             "bot_id": entry.bot.public_id if entry.bot else "",
             "metric": limit.metric,
             "threshold": limit.threshold,
-            "used": counter.used,
+            "used": used,
             "message": f"{rule.name}: "
-            + used_text(limit.metric, counter.used, limit.threshold),
+            + used_text(limit.metric, used, limit.threshold),
             "enforced": match.enforced,
             "late": late,
             "created_at": work.now,
@@ -142,7 +143,7 @@ def recipients(rule: UsageRule) -> Sequence[tuple[str, str]]:
 
 
 def _alert_window(
-    work: Work, limit: Limit, counter: Counter, step: int
+    work: Work, limit: Limit, counter: Counter, step: int, *, late: bool
 ) -> datetime | None:
     """Return the start of the window or episode to alert for; None if that was done.
 
@@ -151,15 +152,27 @@ def _alert_window(
     """
     now = (work.now - counters.EPOCH) // _MICROSECOND
     opened = counter.fired.get(str(step))
-    if opened is not None:
-        length = (limit.window.seconds or 0) * 1_000_000
-        if counter.kind != "rolling" or now - opened < length:
-            return None
+    since = _episode(counter, limit, now, late=late)
+    if opened is not None and (since is None or opened > since):
+        return None
     counter.fired = {**counter.fired, str(step): now}
     counter.dirty = True
-    if counter.kind == "rolling":
+    if since is not None:
         return work.now
     return counter.window_start or work.now
+
+
+def _episode(counter: Counter, limit: Limit, now: int, *, late: bool) -> int | None:
+    """Since when an alert stands for what is told now; None for a window's own.
+
+    A call may be refused when the last fixed window is over and no other is open.
+    """
+    if counter.kind == "rolling":
+        return now - (limit.window.seconds or 0) * 1_000_000
+    if counter.kind == "fixed" and not late and counter.window_end is not None:
+        end = (counter.window_end - counters.EPOCH) // _MICROSECOND
+        return end - 1 if end <= now else None
+    return None
 
 
 def _block(

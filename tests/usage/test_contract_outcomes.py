@@ -115,6 +115,18 @@ def test_c1_each_window_tells_of_its_own_first_refusal(house):
     assert Delivery.objects.count() == 2
 
 
+def test_c1_a_fixed_window_that_is_over_keeps_no_refusal_silent(house):
+    house.policy(threshold=10, actions={"throttle": {}, **TELL}, window=FIXED)
+    house.send(tokens=9)
+    house.hold(tokens=2)
+    house.later(hours=2)
+    house.hold(tokens=11)
+    house.hold(tokens=11)
+
+    alert = Alert.objects.order_by("created_at").last()
+    assert (Alert.objects.count(), alert.used) == (2, 0)
+
+
 @pytest.mark.parametrize("fields", [{"rollout_mode": "shadow"}, {"rollout_percent": 0}])
 def test_c1_a_refusal_that_is_not_enforced_tells_nobody(house, fields):
     house.policy(threshold=10, actions={"throttle": {}, **TELL}, **fields)
