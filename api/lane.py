@@ -28,6 +28,7 @@ from accounts.errors import (
 from api import lane_bodies as bodies
 from api.errors import PROBLEM_TYPE, InvalidQuery, headers, problem
 from api.lane_keys import KeyRing
+from usage.async_ledger import AsyncLedger
 from usage.entries import (
     Answer,
     CallerKey,
@@ -37,7 +38,8 @@ from usage.entries import (
     Item,
     ReleaseIn,
 )
-from usage.ledger import AsyncLedger
+from usage.failing_open import OpenAnswers
+from usage.spool import Spool
 
 _encode = msgspec.json.Encoder().encode
 _NO_STORE: Final = {"Cache-Control": "no-store"}
@@ -71,6 +73,7 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
         clock=bodies.utc_now,
         batch_max=settings.LEDGER_BATCH_MAX,
         queue_max=settings.LEDGER_QUEUE_MAX,
+        open_answers=OpenAnswers(Spool(settings.POLICYHUB_STATE_DIR / "spool")),
     )
     tasks = [
         asyncio.create_task(app.state.ledger.serve()),

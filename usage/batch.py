@@ -20,7 +20,7 @@ again.
 
 from collections.abc import Generator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -45,7 +45,15 @@ from usage.wanted import (
 from usage.work import Entry, Reserved, Restart, Work, public, stamp, uuids
 from usage.writing import as_json, counter_row, write
 
-Steps = Generator[list[Statement], list[Any], list[Outcome]]
+
+class Decided(NamedTuple):
+    """A batch that only has to be committed; `transaction` is its id, if it writes."""
+
+    outcomes: list[Outcome]
+    transaction: str | None
+
+
+Steps = Generator[list[Statement], list[Any], Decided]
 
 _MOST_EXPIRED = 1_000
 
@@ -63,8 +71,9 @@ def batch(items: Sequence[Item], *, books: Rulebooks, now: datetime) -> Steps:
             _process(work, entry)
     _expire_first(work)
     yield from write(work)
+    books.remember_blocks(work.covers, work.blocks)
     books.tidy()
-    return _outcomes(work, items)
+    return Decided(_outcomes(work, items), work.transaction)
 
 
 def _process(work: Work, entry: Entry) -> None:
@@ -159,12 +168,13 @@ class _Keys:
 
 def _lock_and_read(work: Work, entries: Sequence[Entry]) -> Any:
     keys = _Keys(work, entries)
+    work.covers = keys.covers
     accounts = {entry.account_id for entry in work.entries}
-    named = _statements(work, keys, accounts)
+    named = _statements(work, entries, keys, accounts)
     replies = yield list(named.values())
     rows = dict(zip(named, replies, strict=True))
     check_versions(work, rows["versions"])
-    work.sequence = rows["sequence"][0][0]
+    work.sequence, work.transaction = rows["sequence"][0]
     _take_counters(work, keys, rows)
     for row in rows.get("reservations", ()):
         reserved = Reserved(*row)
@@ -185,7 +195,9 @@ def _lock_and_read(work: Work, entries: Sequence[Entry]) -> Any:
     yield from _read_closed(work, entries)
 
 
-def _statements(work: Work, keys: _Keys, accounts: set[UUID]) -> dict[str, Statement]:
+def _statements(
+    work: Work, entries: Sequence[Entry], keys: _Keys, accounts: set[UUID]
+) -> dict[str, Statement]:
     """The batch's main round trip, in the order that the module promises."""
     known = uuids(list(accounts))
     now = work.now.isoformat()
@@ -225,7 +237,8 @@ def _statements(work: Work, keys: _Keys, accounts: set[UUID]) -> dict[str, State
         if isinstance(entry.request, ExpireIn)
     ]
     add("overdue", statements.OVERDUE, known, now, uuids(ending))
-    add("sequence", statements.SEQUENCE)
+    writes = any(not getattr(e.request, "dry_run", False) for e in entries)
+    add("sequence", statements.WRITING_SEQUENCE if writes else statements.SEQUENCE)
     return named
 
 

@@ -70,7 +70,9 @@ def _open_books(work: Work, accounts: set[UUID], missing: list[UUID]) -> Step:
         Statement(statements.POLICIES, (opened,), rows=True),
         Statement(statements.PRICES, (opened,), rows=True),
     ]
-    work.books.open(versions=dict(versions), policies=policies, prices=prices)
+    work.books.open(
+        versions=dict(versions), policies=policies, prices=prices, now=work.now
+    )
 
 
 def resolve(work: Work) -> None:
@@ -78,7 +80,7 @@ def resolve(work: Work) -> None:
     # A bulk repeats the same few callers, so their places are worked out once.
     places: Places = {}
     for entry in work.entries:
-        error = _key_error(entry, work.now)
+        error = key_error(entry, work.now)
         if error is not None:
             entry.fail(error)
         elif isinstance(entry.request, CallIn):
@@ -89,7 +91,8 @@ def resolve(work: Work) -> None:
             _resolve_reserved(entry, entry.reserved)
 
 
-def _key_error(entry: Entry, now: datetime) -> InvalidKey | None:
+def key_error(entry: Entry, now: datetime) -> InvalidKey | None:
+    """Return the error of a key that may not be used now, as the book knows it."""
     key = entry.item.key
     if key is None:
         return None
@@ -113,7 +116,8 @@ def bot_for(entry: Entry, name: str) -> BotInfo | None:
     return bot
 
 
-def _resolve_caller(entry: Entry, request: CallIn | EventIn) -> bool:
+def resolve_caller(entry: Entry, request: CallIn | EventIn) -> bool:
+    """Find the bot, the caller and its policies; False if it was answered instead."""
     bot = bot_for(entry, request.bot)
     if bot is None:
         entry.fail(NotFound("There is no such bot."))
@@ -192,7 +196,7 @@ def _resolve_call(work: Work, entry: Entry, request: CallIn, places: Any) -> Non
         detail = _problem("/estimate/tokens", str(problem))
         entry.fail(InvalidBody(errors=[detail]))
         return
-    if _resolve_caller(entry, request):
+    if resolve_caller(entry, request):
         entry.moment = work.now
         entry.places = _places(entry, work.now, places)
 
@@ -211,7 +215,7 @@ def _resolve_event(work: Work, entry: Entry, request: EventIn, places: Any) -> N
     if error is not None:
         entry.fail(error)
         return
-    if not _resolve_caller(entry, request):
+    if not resolve_caller(entry, request):
         return
     # Windows are known by their start: one moment must be written in one way.
     moment = (request.occurred_at or work.now).astimezone(UTC)

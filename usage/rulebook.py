@@ -8,7 +8,7 @@ under the shared one: a stale book is thrown away before anything is decided by 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +16,7 @@ import msgspec
 
 from accounts import ids
 from policies.covers import cover_of_policy
+from policies.decision import BlockView
 from policies.matching import (
     Caller,
     Subject,
@@ -28,6 +29,7 @@ from policies.rules import UsageRule, usage_rule
 from usage.entries import ReservationInfo
 from usage.pricing import Price, PriceList
 
+NEVER = datetime.min.replace(tzinfo=UTC)
 _MATCHES_KEPT = 20_000
 _COUNTERS_KEPT = 200_000
 _RESERVATIONS_KEPT = 20_000
@@ -83,6 +85,8 @@ class Book:
 
     account_id: UUID
     version: int
+    # When a batch last saw that this version is the current one.
+    verified_at: datetime = NEVER
     rules: list[LiveRule] = field(default_factory=list)
     prices: PriceList = field(default_factory=lambda: PriceList(()))
     bots: dict[str, BotInfo | None] = field(default_factory=dict)
@@ -152,6 +156,20 @@ class Rulebooks:
         # What this process reserved, by account and id: it never changes.
         self.reservations: dict[tuple[UUID, UUID], ReservationInfo] = {}
 
+        # The live blocks by cover, as a batch last saw them: only for calls that may
+        # pass without a database (CONTRACT C10).
+        self.blocks: dict[UUID, list[BlockView]] = {}
+
+    def remember_blocks(
+        self, covers: Iterable[UUID], blocks: Mapping[UUID, list[BlockView]]
+    ) -> None:
+        """Remember what a batch found for the covers that it read."""
+        for cover in covers:
+            if cover in blocks:
+                self.blocks[cover] = blocks[cover]
+            else:
+                self.blocks.pop(cover, None)
+
     def tidy(self) -> None:
         """Keep what is only remembered for speed within bounds."""
         if len(self.known_counters) > _COUNTERS_KEPT:
@@ -173,6 +191,7 @@ class Rulebooks:
         versions: Mapping[UUID, int],
         policies: Iterable[Sequence[Any]],
         prices: Iterable[Sequence[Any]],
+        now: datetime,
     ) -> None:
         """Make new books from rows of `statements.POLICIES` and `PRICES`."""
         rules: dict[UUID, list[LiveRule]] = {a: [] for a in versions}
@@ -191,6 +210,7 @@ class Rulebooks:
             self._books[account_id] = Book(
                 account_id=account_id,
                 version=version,
+                verified_at=now,
                 rules=rules[account_id],
                 prices=PriceList(own[account_id]),
             )

@@ -23,8 +23,8 @@ from policies.selectors import rule_of
 from usage import counters, statements
 from usage.counters import Counter
 from usage.crossing import open_alert, stop
+from usage.drivers import drive
 from usage.entries import Item, ReleaseIn
-from usage.ledger import drive
 from usage.rulebook import Book, BotInfo, Match, Rulebooks
 from usage.statements import Statement
 from usage.wanted import account_locks

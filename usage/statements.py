@@ -134,7 +134,11 @@ FROM usage_reservation
 WHERE account_id = ANY($1::uuid[]) AND state = 'open' AND expires_at <= $2::timestamptz
 AND id <> ALL($3::uuid[]) ORDER BY expires_at LIMIT 250"""
 
-SEQUENCE = "SELECT nextval('usage_ledger_sequence')"
+SEQUENCE = "SELECT nextval('usage_ledger_sequence'), NULL"
+
+# With the transaction's id, by which a lost COMMIT can be asked for.
+WRITING_SEQUENCE = """SELECT nextval('usage_ledger_sequence'),
+pg_current_xact_id()::text"""
 
 WRITE_COUNTERS = """UPDATE usage_counter AS c SET used = r.used, held = r.held,
 ring = r.ring, ring_head = r.ring_head, fired = r.fired, updated_at = r.updated_at
@@ -215,6 +219,14 @@ FROM jsonb_to_recordset($1::jsonb) AS r(id uuid, account_id uuid, sequence bigin
     policy_target text, policy_user text, policy_project_id text, model text,
     estimate jsonb, subject jsonb, policies jsonb, retry_after bigint,
     reservation_id text, created_at timestamptz)"""
+
+REPLAY_DECISIONS = (
+    INSERT_DECISIONS.replace(
+        "SELECT id, account_id, sequence,",
+        "SELECT id, account_id, nextval('usage_ledger_sequence'),",
+    )
+    + " ON CONFLICT (id) DO NOTHING"
+)
 
 INSERT_BLOCKS = """INSERT INTO policies_block (id, account_id, kind, policy_id, bot_id,
  cover, counter, window_start, subject, enforced, reason, starts_at, ends_at, lifted_by,

@@ -50,6 +50,8 @@ def check_versions(work: Work, rows: Iterable[Sequence[Any]]) -> None:
         if book is not None and book.version != version:
             work.books.forget(account_id)
             stale = True
+        elif book is not None:
+            book.verified_at = work.now
     if stale:
         raise Restart
 

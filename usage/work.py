@@ -101,6 +101,8 @@ class Work:
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     sequence: int = 0
     refused_for_holds: bool = False
+    transaction: str | None = None
+    covers: set[UUID] = field(default_factory=set)
 
     def next_sequence(self) -> int:
         """Return the next number of the ledger's order."""

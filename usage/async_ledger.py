@@ -1,0 +1,269 @@
+"""The ledger of an event loop: concurrent calls join one transaction at a time.
+
+While a batch is in flight, arrivals wait; when it returns, everything waiting goes as
+the next one. There is no artificial delay: alone, a call goes at once.
+
+Without PostgreSQL nobody waits long: a batch that takes its time is watched, and if
+the database cannot be reached beside it, its callers and all who wait are told so
+within a second (CONTRACT C10). The next call tries again.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import datetime
+from typing import Any
+
+import psycopg
+
+from accounts.errors import DomainError, Overloaded, Unavailable
+from usage import metrics
+from usage.batch import Decided, Overdue, batch
+from usage.drivers import RETRIED, InDoubt, drive_async
+from usage.entries import Item, Outcome
+from usage.failing_open import OpenAnswers
+from usage.rulebook import Rulebooks
+from usage.work import Restart
+
+_ATTEMPTS = 6
+# A batch in flight for longer is watched; a probe gets as long. Together they stay
+# below the second that CONTRACT C10 allows.
+_PATIENCE_SECONDS = 0.4
+_LONGEST_SECONDS = 10.0
+_SESSION = (
+    "SET TIME ZONE 'UTC'",
+    # A transaction whose lane is gone must not keep its locks.
+    "SET idle_in_transaction_session_timeout = '5s'",
+    "SET statement_timeout = '10s'",
+)
+
+_Taken = list[tuple[Item, asyncio.Future[Outcome]]]
+
+
+class AsyncLedger:
+    """The ledger of one event loop, on one PostgreSQL connection of its own."""
+
+    def __init__(
+        self,
+        *,
+        conninfo: str,
+        clock: Callable[[], datetime],
+        batch_max: int,
+        queue_max: int,
+        open_answers: OpenAnswers | None = None,
+    ) -> None:
+        self._conninfo = conninfo
+        self._clock = clock
+        self._batch_max = batch_max
+        self._queue_max = queue_max
+        self._books = Rulebooks()
+        self._open_answers = open_answers
+        self._waiting: deque[tuple[Item, asyncio.Future[Outcome]]] = deque()
+        self._arrived = asyncio.Event()
+        self._database: psycopg.AsyncConnection[Any] | None = None
+        self._abandoned: set[asyncio.Task[Any]] = set()
+
+    async def submit(self, item: Item) -> Outcome:
+        """Put one caller's request into the next batch and wait for its answers.
+
+        Raises Overloaded when too many wait, Unavailable without a database.
+        """
+        if len(self._waiting) >= self._queue_max:
+            metrics.OVERLOADED.inc()
+            raise Overloaded(retry_after=1)
+        answered: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, answered))
+        self._arrived.set()
+        # A caller who goes away does not take back what the batch has begun.
+        return await asyncio.shield(answered)
+
+    async def serve(self) -> None:
+        """Run batches until cancelled. One is in flight at a time."""
+        try:
+            while True:
+                await self._arrived.wait()
+                self._arrived.clear()
+                while self._waiting:
+                    await self._next_batch()
+        finally:
+            await self._disconnect()
+
+    async def _next_batch(self) -> None:
+        taken: _Taken = []
+        size = 0
+        while self._waiting and size < self._batch_max:
+            taken.append(self._waiting.popleft())
+            size += len(taken[-1][0].requests)
+        try:
+            await self._answer(taken)
+        except Unavailable as error:
+            # Whoever waits behind it would wait for the same thing.
+            taken += self._waiting
+            self._waiting.clear()
+            await self._refuse(taken, error)
+        else:
+            await self._replay()
+
+    async def _answer(self, taken: _Taken) -> None:
+        """Run a batch and hand its answers out; retry one that fails by halves."""
+        try:
+            decided = await self._run([item for item, _ in taken])
+        except Unavailable:
+            raise
+        except (psycopg.DataError, psycopg.IntegrityError, DomainError) as error:
+            if len(taken) > 1:
+                metrics.HALVED.inc()
+                middle = len(taken) // 2
+                await self._answer(taken[:middle])
+                await self._answer(taken[middle:])
+                return
+            failed = error if isinstance(error, DomainError) else Unavailable()
+            _fail(taken, failed)
+        else:
+            metrics.BATCHES.inc()
+            metrics.ENTRIES.inc(sum(len(item.requests) for item, _ in taken))
+            for (_, answered), outcome in zip(taken, decided.outcomes, strict=True):
+                if not answered.done():
+                    answered.set_result(outcome)
+
+    async def _refuse(self, taken: _Taken, error: Unavailable) -> None:
+        """Answer those who have waited in vain; some policies let calls pass (C10)."""
+        metrics.UNAVAILABLE.inc()
+        waiting = [(item, answered) for item, answered in taken if not answered.done()]
+        passed: dict[int, Outcome] = {}
+        if self._open_answers is not None:
+            items = [item for item, _ in waiting]
+            passed = await self._open_answers.answer(items, self._books, self._clock())
+        for index, (_, answered) in enumerate(waiting):
+            if answered.done():
+                continue
+            if index in passed:
+                answered.set_result(passed[index])
+            else:
+                answered.set_exception(error)
+
+    async def _replay(self) -> None:
+        """Write what was let through without a database, now that there is one."""
+        if self._open_answers is not None and self._open_answers.has_spooled:
+            database = await self._connect()
+            try:
+                await self._open_answers.replay(database)
+            except psycopg.OperationalError:
+                # It stays spooled; the next batch tries again.
+                await self._disconnect()
+
+    async def _run(self, items: Sequence[Item]) -> Decided:
+        ahead: list[Item] = []
+        for _ in range(_ATTEMPTS):
+            try:
+                decided = await self._watched(self._attempt([*ahead, *items]))
+            except Overdue as overdue:
+                ahead += overdue.items
+            except (Restart, *RETRIED) as again:
+                if isinstance(again, RETRIED):
+                    metrics.RETRIES.inc()
+                else:
+                    metrics.RESTARTS.inc()
+            except (psycopg.OperationalError, psycopg.InterfaceError) as lost:
+                await self._disconnect()
+                raise Unavailable(retry_after=1) from lost
+            else:
+                return Decided(decided.outcomes[len(ahead) :], decided.transaction)
+        raise Unavailable(retry_after=1)
+
+    async def _attempt(self, items: list[Item]) -> Decided:
+        """Run one transaction; if its end is unknown, ask the database what it was."""
+        database = await self._connect()
+        steps = batch(items, books=self._books, now=self._clock())
+        try:
+            return await drive_async(database, steps)
+        except InDoubt as doubt:
+            await self._disconnect()
+            metrics.IN_DOUBT.inc()
+            if await self._committed(doubt.decided.transaction):
+                return doubt.decided
+            raise Restart from doubt
+
+    async def _committed(self, transaction: str | None) -> bool:
+        """Return whether a transaction was committed. Raises OperationalError."""
+        while True:
+            database = await self._connect()
+            asked = "SELECT pg_xact_status(%s::text::xid8)"
+            row = await (await database.execute(asked, [transaction])).fetchone()
+            status = row[0] if row else None
+            if status != "in progress":
+                return bool(status == "committed")
+            await asyncio.sleep(0.02)
+
+    async def _watched(self, attempt: Coroutine[Any, Any, Decided]) -> Decided:
+        """Wait for a batch as long as the database can be reached beside it."""
+        task = asyncio.ensure_future(attempt)
+        waited = 0.0
+        while True:
+            try:
+                await asyncio.wait({task}, timeout=_PATIENCE_SECONDS)
+            except asyncio.CancelledError:
+                task.cancel()
+                raise
+            if task.done():
+                return task.result()
+            waited += _PATIENCE_SECONDS
+            if waited > _LONGEST_SECONDS or not await self._reachable():
+                if task.done():
+                    return task.result()
+                self._abandon(task)
+                raise Unavailable(retry_after=1)
+
+    async def _reachable(self) -> bool:
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                probe = await psycopg.AsyncConnection.connect(
+                    self._conninfo, autocommit=True
+                )
+                try:
+                    await probe.execute("SELECT 1")
+                finally:
+                    await probe.close()
+        except (psycopg.OperationalError, TimeoutError):
+            return False
+        return True
+
+    def _abandon(self, task: asyncio.Task[Any]) -> None:
+        """Leave a batch that hangs, and its connection, to themselves."""
+        database, self._database = self._database, None
+        task.cancel()
+        self._keep(task)
+        if database is not None:
+            self._keep(asyncio.ensure_future(database.close()))
+
+    def _keep(self, task: asyncio.Task[Any]) -> None:
+        self._abandoned.add(task)
+
+        def forget(done: asyncio.Task[Any]) -> None:
+            self._abandoned.discard(done)
+            if not done.cancelled():
+                # Seen, so that the loop does not report it: its callers were told.
+                done.exception()
+
+        task.add_done_callback(forget)
+
+    async def _connect(self) -> psycopg.AsyncConnection[Any]:
+        if self._database is None or self._database.closed:
+            database = await psycopg.AsyncConnection.connect(
+                self._conninfo, autocommit=True
+            )
+            for statement in _SESSION:
+                await database.execute(statement)
+            self._database = database
+        return self._database
+
+    async def _disconnect(self) -> None:
+        database, self._database = self._database, None
+        if database is not None:
+            await database.close()
+
+
+def _fail(taken: _Taken, error: DomainError) -> None:
+    for _, answered in taken:
+        if not answered.done():
+            answered.set_exception(error)

@@ -1,0 +1,92 @@
+"""The two drivers of the ledger's batches: a few lines of I/O each, no decisions."""
+
+from collections.abc import Generator, Sequence
+from typing import Any, TypeVar
+
+import psycopg
+from django.db import connection
+from psycopg import AsyncRawCursor, RawCursor
+
+from usage.batch import Decided
+from usage.statements import Statement
+
+RETRIED = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
+
+Reply = list[Sequence[Any] | None]
+Result = TypeVar("Result")
+
+
+class InDoubt(Exception):
+    """The connection was lost during COMMIT: `decided` may stand, or may not."""
+
+    def __init__(self, decided: Decided) -> None:
+        super().__init__()
+        self.decided = decided
+
+
+def drive(steps: Generator[list[Statement], Any, Result]) -> Result:
+    """Run a generator of statements on Django's connection; return what it returns.
+
+    Raises what Django raises for a failed statement. Belongs into a transaction.
+    """
+    connection.ensure_connection()
+    reply: Reply | None = None
+    with connection.wrap_database_errors, connection.connection.pipeline():
+        while True:
+            try:
+                wanted = next(steps) if reply is None else steps.send(reply)
+            except StopIteration as done:
+                result: Result = done.value
+                return result
+            cursors = []
+            for statement in wanted:
+                cursor = RawCursor(connection.connection)
+                cursor.execute(statement.sql, statement.parameters, prepare=True)
+                cursors.append(cursor)
+            reply = [
+                cursor.fetchall() if statement.rows else None
+                for statement, cursor in zip(wanted, cursors, strict=True)
+            ]
+
+
+async def drive_async(
+    database: psycopg.AsyncConnection[Any],
+    steps: Generator[list[Statement], Any, Decided],
+) -> Decided:
+    """Run one batch in one transaction of an autocommit connection.
+
+    Raises InDoubt if the connection is lost when everything but COMMIT is done.
+    """
+    decided: Decided | None = None
+    try:
+        async with database.pipeline(), database.transaction():
+            decided = await _run(database, steps)
+    except RETRIED:
+        raise
+    except psycopg.OperationalError as lost:
+        if decided is None or decided.transaction is None:
+            raise
+        raise InDoubt(decided) from lost
+    return decided
+
+
+async def _run(
+    database: psycopg.AsyncConnection[Any],
+    steps: Generator[list[Statement], Any, Decided],
+) -> Decided:
+    reply: Reply | None = None
+    while True:
+        try:
+            wanted = next(steps) if reply is None else steps.send(reply)
+        except StopIteration as done:
+            decided: Decided = done.value
+            return decided
+        cursors = []
+        for statement in wanted:
+            cursor = AsyncRawCursor(database)
+            await cursor.execute(statement.sql, statement.parameters, prepare=True)
+            cursors.append(cursor)
+        reply = [
+            await cursor.fetchall() if statement.rows else None
+            for statement, cursor in zip(wanted, cursors, strict=True)
+        ]
