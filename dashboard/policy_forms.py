@@ -222,7 +222,7 @@ class UsageForm(PolicyForm):
             return
         index = int(row[1])
         form = self.limits[self.rows[index] if self.rows else 0]
-        form.add_error(row[2], detail)
+        form.add_error(row[2], _told(pointer, detail))
         if not self.non_field_errors():
             self.add_error(None, "A limit is not right; see below.")
 
@@ -270,4 +270,7 @@ def _place(pointer: str) -> str:
 
 def _told(pointer: str, detail: str) -> str:
     entry = re.search(r"/(to|alert_steps)/(\d+)$", pointer)
-    return f"Entry {int(entry[2]) + 1} {detail}." if entry else f"This {detail}."
+    if entry:
+        return f"Entry {int(entry[2]) + 1} {detail}."
+    span = " seconds" if pointer.endswith("seconds") else ""
+    return f"This {detail}{span}."
