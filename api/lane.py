@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 from django.conf import settings
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from psycopg.conninfo import make_conninfo
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -47,12 +48,15 @@ _TOUCH_SECONDS: Final = 15
 _JSON: Final = "application/json"
 _CLOUD_EVENT: Final = "application/cloudevents+json"
 _CLOUD_BATCH: Final = "application/cloudevents-batch+json"
+_LOOPBACK: Final = ("127.0.0.1", "::1")
+_FORWARDED: Final = ("x-forwarded-for", "forwarded")
 _TRUE: Final = ("1", "true", "yes")
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def _conninfo() -> str:
+def lane_conninfo() -> str:
+    """Return how to reach the database, for connections that are not Django's."""
     database = settings.DATABASES["default"]
     names = {"NAME": "dbname", "USER": "user", "PASSWORD": "password"}
     names |= {"HOST": "host", "PORT": "port"}
@@ -66,7 +70,7 @@ def _conninfo() -> str:
 @asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
     """Open the ledger and the key ring; close them when the server stops."""
-    conninfo = _conninfo()
+    conninfo = lane_conninfo()
     app.state.keys = KeyRing(conninfo=conninfo, pepper=settings.POLICYHUB_KEY_PEPPER)
     app.state.ledger = AsyncLedger(
         conninfo=conninfo,
@@ -314,7 +318,28 @@ def _result(result: Answer | EventResult) -> dict[str, Any]:
     }
 
 
+async def metrics(request: Request) -> Response:
+    """`GET /metrics`: this process's counters, for Prometheus.
+
+    Open to this machine; from elsewhere, also through a proxy, with a key that may
+    read the audit.
+    """
+    host = request.client.host if request.client else ""
+    passed_on = any(name in request.headers for name in _FORWARDED)
+    if host in _LOOPBACK and not passed_on:
+        return await _exposition(request, None)
+    return await _metrics_with_key(request)
+
+
+async def _exposition(request: Request, caller: CallerKey | None) -> Response:
+    return Response(generate_latest(), 200, _NO_STORE, CONTENT_TYPE_LATEST)
+
+
+_metrics_with_key = _guarded("audit:read")(_exposition)
+
+
 routes: list[Route] = [
+    Route("/metrics", metrics, methods=["GET"]),
     Route("/api/v1/authorize", authorize, methods=["POST"]),
     Route("/api/v1/usage", record, methods=["POST"]),
     Route("/api/v1/reservations/{id}/release", release, methods=["POST"]),

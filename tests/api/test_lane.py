@@ -402,3 +402,13 @@ async def test_an_unknown_parameter_is_refused(caller):
 
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["pointer"] == "/bots"
+
+
+async def test_metrics_are_for_this_machine_or_an_auditor(client, caller):
+    local = await client.get("/metrics")
+    passed_on = {"X-Forwarded-For": "203.0.113.9"}
+    outside = await client.get("/metrics", headers=passed_on)
+    keyed = await client.get("/metrics", headers=passed_on | caller.headers)
+
+    assert "policyhub_ledger_batches_total" in local.text
+    assert (outside.status_code, keyed.status_code) == (401, 200)
