@@ -72,6 +72,9 @@ def refused(work: Work, entry: Entry, place: Place, reading: Reading) -> None:
     if not actions.warn and actions.email is None and actions.webhook is None:
         return
     counter = work.counters[place.id]
+    if counter.kind == "rolling" and reading.used >= reading.limit.threshold:
+        # The crossing has told of it, and its episode goes on (D1).
+        return
     open_alert(work, entry, place.match, place.limit, counter, step=100, late=False)
 
 

@@ -15,6 +15,7 @@ from django.db import transaction
 
 from accounts import ids
 from accounts.models import Account
+from alerts.models import Alert
 from policies.covers import cover_of_policy
 from policies.matching import Caller, Subject, effective_user, enforced
 from policies.models import Block, Policy
@@ -72,6 +73,7 @@ def _fire(
         if limit is not None and _is_over(counter, limit, now):
             over.append((counter, limit))
     stopped = _stopped(account, policy, [counter for counter, _ in over])
+    told = _told(account, [counter for counter, _ in over])
     fired = 0
     for counter, limit in over:
         entry, match = _entry(account, policy, rule, counter)
@@ -79,7 +81,8 @@ def _fire(
             again = _was_over(before, rule, counter)
         else:
             again = (counter.id, counter.window_start) in stopped
-        open_alert(work, entry, match, limit, counter, step=100, late=False)
+        if str(counter.id) not in told:
+            open_alert(work, entry, match, limit, counter, step=100, late=False)
         if not again:
             stop(work, entry, match, limit, counter)
         work.counters[counter.id] = counter
@@ -115,6 +118,13 @@ def _stopped(
         account=account, policy=policy, counter__in=[counter.id for counter in over]
     )
     return set(found.values_list("counter", "window_start"))
+
+
+def _told(account: Account, over: Iterable[Counter]) -> set[str]:
+    """The rolling counters whose episode goes on: their alert is open (D1)."""
+    rolling = [str(counter.id) for counter in over if counter.kind == "rolling"]
+    found = Alert.objects.filter(account=account, counter__in=rolling, step=100)
+    return set(found.exclude(state="resolved").values_list("counter", flat=True))
 
 
 def _entry(
