@@ -99,7 +99,7 @@ def clear_block(
         raise Conflict("This block has ended already.")
     if fresh.kind != Block.Kind.POLICY or policy is None:
         raise Conflict("Only a policy's block can be cleared.")
-    counter = Counter.objects.select_for_update().filter(id=fresh.counter).first()
+    counter = Counter.objects.select_for_update().filter(id__in=[fresh.counter]).first()
     if counter is not None and counter.window_start == fresh.window_start:
         _empty(counter, kind="clear", actor=actor, now=now, reason=reason)
     fresh.lifted_at = now
