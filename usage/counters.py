@@ -160,9 +160,8 @@ def view(counter: Counter | None, limit: Limit, now: datetime) -> View:
         return View(counter.used, counter.held, start, end)
     if counter.kind == "rolling":
         bring_forward(counter, limit, now)
-        return View(
-            counter.used, counter.held, counter.window_start, _frees(counter, limit, 1)
-        )
+        start = now - timedelta(seconds=limit.window.seconds or 0)
+        return View(counter.used, counter.held, start, _frees(counter, limit, 1))
     return View(counter.used, counter.held, counter.window_start, counter.window_end)
 
 
