@@ -162,8 +162,6 @@ class _Keys:
                 self.open[place.id] = new_counter(place, entry.account_id, work.now)
         for held in entry.reserved.holds if entry.reserved else ():
             self.lock.add(UUID(held["counter"]))
-            if held["closed"] is not None:
-                self.lock.add(UUID(held["closed"]))
 
 
 def _lock_and_read(work: Work, entries: Sequence[Entry]) -> Any:
@@ -266,7 +264,50 @@ def _take_blocks(work: Work, rows: Any) -> None:
 
 
 def _read_closed(work: Work, entries: Sequence[Entry]) -> Any:
-    """Read the fixed windows of the past that late events belong to (B3)."""
+    """Read the fixed windows of the past that holds and late events belong to (B3).
+
+    Whoever touches one has locked its head, so these locks wait for nobody; and a
+    window that was closed while this batch waited for the head is found.
+    """
+    late = _late_events(work, entries)
+    held = _left_behind(work, entries)
+    if not late and not held:
+        return
+    wanted = as_json(list(late.values()))
+    for_events, for_holds = yield [
+        Statement(statements.CLOSED_COUNTERS, (wanted,), rows=True),
+        Statement(statements.LOCK_COUNTERS, (uuids(held),), rows=True),
+    ]
+    for row in for_holds:
+        work.counters[row[0]] = from_row(row)
+    heads = {
+        (r["policy"], r["limit_key"], r["subject_key"]): r["head"]
+        for r in late.values()
+    }
+    for row in for_events:
+        closed = work.counters.setdefault(row[0], from_row(row))
+        head_id = heads[closed.policy_id, closed.limit_key, closed.subject_key]
+        windows = work.closed.setdefault(head_id, [])
+        if closed not in windows:
+            windows.append(closed)
+
+
+def _left_behind(work: Work, entries: Sequence[Entry]) -> list[UUID]:
+    """The closed windows of holds whose head has moved on."""
+    found = []
+    for entry in entries:
+        for held in entry.reserved.holds if entry.reserved else ():
+            head = work.counters.get(UUID(held["counter"]))
+            if head is None or held["start"] is None:
+                continue
+            if head.window_start != datetime.fromisoformat(held["start"]):
+                found.append(UUID(held["closed"]))
+    return found
+
+
+def _late_events(
+    work: Work, entries: Sequence[Entry]
+) -> dict[tuple[UUID, str | None], dict[str, Any]]:
     late: dict[tuple[UUID, str | None], dict[str, Any]] = {}
     for entry in entries:
         if not isinstance(entry.request, EventIn) or entry.moment is None:
@@ -284,17 +325,4 @@ def _read_closed(work: Work, entries: Sequence[Entry]) -> Any:
                     "account": head.account_id,
                     "moment": entry.moment,
                 }
-    if not late:
-        return
-    wanted = as_json(list(late.values()))
-    (rows,) = yield [Statement(statements.CLOSED_COUNTERS, (wanted,), rows=True)]
-    heads = {
-        (r["policy"], r["limit_key"], r["subject_key"]): r["head"]
-        for r in late.values()
-    }
-    for row in rows:
-        closed = from_row(row)
-        if closed.id not in work.counters:
-            work.counters[closed.id] = closed
-            head_id = heads[closed.policy_id, closed.limit_key, closed.subject_key]
-            work.closed.setdefault(head_id, []).append(closed)
+    return late

@@ -279,6 +279,61 @@ async def test_a_crossing_at_both_blocks_and_tells_once(callers, house):
     assert {(await c.check())["reason_code"] for c in callers} == {"blocked"}
 
 
+async def test_a_settle_waits_for_who_closes_its_fixed_window(
+    callers, house, clock, beside
+):
+    """The row that keeps the old window appears while the settle waits for its head."""
+    window = {"kind": "fixed", "seconds": 60}
+    await in_thread(house.policy)(threshold=100, window=window)
+    reservations = [await callers[0].hold(9, ttl_seconds=9_000) for _ in range(2)]
+    clock.now += timedelta(hours=1)
+    async with beside.transaction():
+        await beside.execute("SELECT 1 FROM usage_counter FOR UPDATE")
+        closing = asyncio.create_task(callers[0].send(tokens=1))
+        await asyncio.sleep(0.15)
+        first, second = reservations
+        waiting = [
+            asyncio.create_task(callers[1].send(tokens=5, reservation=first)),
+            asyncio.create_task(callers[1].put(ReleaseIn(second))),
+        ]
+        await asyncio.sleep(0.15)
+    for answered in await asyncio.gather(closing, *waiting):
+        assert answered.error is None
+
+    rows = Counter.objects.order_by("window_start").values_list("used", "held")
+    assert [row async for row in rows] == [(5, 0), (1, 0)]
+
+
+async def test_late_events_and_settles_of_one_closed_window_do_not_deadlock(
+    callers, house, clock, beside, retries
+):
+    window = {"kind": "fixed", "seconds": 60}
+    policies = [{"threshold": 9_000, "window": window, "group_by": ["user"]}] * 3
+    for fields in policies:
+        await in_thread(house.policy)(**fields)
+    users = [f"u-{n}" for n in range(12)]
+    held = [
+        (user, await callers[n % 2].hold(9, user=user, ttl_seconds=9_000))
+        for user in users
+        for n in range(4)
+    ]
+    late = clock.now + timedelta(seconds=1)
+    clock.now += timedelta(hours=1)
+    await asyncio.gather(*(callers[0].send(tokens=1, user=user) for user in users))
+    random.Random(3).shuffle(held)
+
+    async def act(n, user, reservation):
+        caller = callers[n % 2]
+        await caller.send(tokens=1, user=user, occurred_at=late)
+        await caller.send(tokens=9, reservation=reservation)
+
+    await asyncio.gather(*(act(n, *one) for n, one in enumerate(held)))
+
+    assert retries() == 0
+    closed = Counter.objects.filter(is_head=False).values_list("used", "held")
+    assert [row async for row in closed] == [(40, 0)] * 36
+
+
 async def test_c9_what_is_committed_is_obeyed_by_both(callers, house):
     made, _ = await in_thread(create_key)(
         account=house.account,
