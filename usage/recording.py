@@ -45,7 +45,7 @@ def record(work: Work, entry: Entry, request: EventIn) -> None:
         if (place.match.rule.policy_id, place.limit.key) not in settled:
             if settles is not None:
                 overrun = overrun or _passes(entry, settles, place)
-            _charge(work, entry, place)
+            _charge(work, entry, place, told=request.occurred_at is not None)
     _write(work, entry, request, overrun=overrun)
 
 
@@ -151,12 +151,19 @@ def _complete(work: Work, entry: Entry, request: EventIn) -> None:
         )
 
 
-def _charge(work: Work, entry: Entry, place: Place) -> None:
-    """Charge one limit that the event falls in, in the window of its time."""
+def _charge(work: Work, entry: Entry, place: Place, *, told: bool) -> None:
+    """Charge one limit that the event falls in, in the window of its time.
+
+    `told` says whether the event tells its time; else it is now.
+    """
     amount = entry.amounts.get(place.limit.metric) or 0
     if amount == 0:
         return
     moment = entry.moment or work.now
+    start = work.counters[place.id].window_start
+    if not told and start is not None:
+        # Another process may have opened the window by a clock ahead of ours.
+        moment = max(moment, start)
     counter, late = _window_for(work, place, moment)
     before = _before(work, counter, place.limit)
     counters.charge(counter, place.limit, amount, min(moment, work.now))
@@ -170,13 +177,12 @@ def _window_for(work: Work, place: Place, moment: datetime) -> tuple[Counter, bo
     if counter.kind in ("calendar", "lifetime"):
         end = counter.window_end
         return counter, end is not None and end <= work.now
-    # A head's window never opens in the future: `moment` may be 5 minutes ahead.
-    moment = min(moment, work.now)
     if counter.kind == "rolling":
         return counter, False
     if counters.is_late(counter, moment):
         return _closed(work, counter, limit, moment), True
-    counter, closed = counters.open_window(counter, limit, moment)
+    # A head's window never opens in the future: `moment` may be 5 minutes ahead.
+    counter, closed = counters.open_window(counter, limit, min(moment, work.now))
     if closed is not None:
         work.counters[closed.id] = closed
         work.closed.setdefault(counter.id, []).append(closed)

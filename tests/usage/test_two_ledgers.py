@@ -304,6 +304,25 @@ async def test_a_settle_waits_for_who_closes_its_fixed_window(
     assert [row async for row in rows] == [(5, 0), (1, 0)]
 
 
+async def test_a_clock_that_is_behind_counts_in_the_window_that_is_open(house, clock):
+    window = {"kind": "fixed", "seconds": 3600}
+    await in_thread(house.policy)(threshold=100, window=window)
+    ledgers = [
+        AsyncLedger(conninfo=lane_conninfo(), clock=read, batch_max=9, queue_max=9)
+        for read in (clock, clock.behind(milliseconds=20))
+    ]
+    tasks = [asyncio.create_task(ledger.serve()) for ledger in ledgers]
+    for ledger in ledgers:
+        await Caller(house, ledger).send(tokens=4)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await in_thread(connections.close_all)()
+
+    counter = await Counter.objects.aget()
+    assert (counter.used, counter.window_start) == (8, NOON)
+
+
 async def test_late_events_and_settles_of_one_closed_window_do_not_deadlock(
     callers, house, clock, beside, retries
 ):
