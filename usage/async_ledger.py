@@ -154,6 +154,7 @@ class AsyncLedger:
 
     async def _run(self, items: Sequence[Item]) -> Decided:
         ahead: list[Item] = []
+        raced = False
         for _ in range(_ATTEMPTS):
             try:
                 decided = await self._watched(self._attempt([*ahead, *items]))
@@ -164,6 +165,11 @@ class AsyncLedger:
                     metrics.RETRIES.inc()
                 else:
                     metrics.RESTARTS.inc()
+            except psycopg.errors.UniqueViolation:
+                # Another process has just used the Idempotency-Key: now it is read.
+                if raced or len(items) > 1:
+                    raise
+                raced = True
             except (psycopg.OperationalError, psycopg.InterfaceError) as lost:
                 await self._disconnect()
                 raise Unavailable(retry_after=1) from lost

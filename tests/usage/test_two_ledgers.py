@@ -24,7 +24,7 @@ from tests.usage.house import NOON
 from usage import metrics
 from usage.async_ledger import AsyncLedger
 from usage.entries import CallerKey, CallIn, EventIn, Item, ReleaseIn
-from usage.models import Counter, UsageEvent
+from usage.models import Counter, Reservation, UsageEvent
 from usage.resets import reset_policy
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -267,6 +267,17 @@ async def test_one_settle_sent_to_both_counts_once(callers, house, beside):
     assert await balanced(beside) == 1
     counter = await Counter.objects.aget()
     assert (counter.used, counter.held) == (40, 0)
+
+
+async def test_one_idempotency_key_sent_to_both_holds_once(callers, house):
+    await in_thread(house.policy)()
+    for turn in range(10):
+        same = {"idempotency_key": f"k-{turn}", "request_digest": "d"}
+        held = await asyncio.gather(*(c.hold(5, **same) for c in callers))
+        assert len(set(held)) == 1
+
+    assert await Reservation.objects.acount() == 10
+    assert (await Counter.objects.aget()).held == 50
 
 
 async def test_a_crossing_at_both_blocks_and_tells_once(callers, house):
