@@ -184,11 +184,14 @@ FROM jsonb_to_recordset($1::jsonb) AS r(id uuid, account_id uuid, bot_id uuid,
 ON CONFLICT (account_id, bot_id, external_id) DO NOTHING"""
 
 TOUCH_CONVERSATIONS = """UPDATE usage_conversation AS c
-SET last_activity_at = r.last_activity_at
+SET last_activity_at = greatest(c.last_activity_at, locked.active_at)
+FROM (SELECT old.id, r.last_activity_at AS active_at
 FROM jsonb_to_recordset($1::jsonb) AS r(id uuid, account_id uuid,
     last_activity_at timestamptz)
-WHERE c.account_id = r.account_id AND c.id = r.id
-AND c.last_activity_at < r.last_activity_at"""
+JOIN usage_conversation AS old ON old.account_id = r.account_id AND old.id = r.id
+WHERE old.last_activity_at < r.last_activity_at
+ORDER BY old.id FOR NO KEY UPDATE OF old) AS locked
+WHERE c.id = locked.id"""
 
 INSERT_EVENTS = """INSERT INTO usage_usageevent (id, account_id, sequence, source,
  client_id, bot_id, project_id, key_id, "user", model, conversation_id, tokens,

@@ -24,7 +24,7 @@ from tests.usage.house import NOON
 from usage import metrics
 from usage.async_ledger import AsyncLedger
 from usage.entries import CallerKey, CallIn, EventIn, Item, ReleaseIn
-from usage.models import Counter, Reservation, UsageEvent
+from usage.models import Conversation, Counter, Reservation, UsageEvent
 from usage.resets import reset_policy
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -362,6 +362,34 @@ async def test_late_events_and_settles_of_one_closed_window_do_not_deadlock(
     assert retries() == 0
     closed = Counter.objects.filter(is_head=False).values_list("used", "held")
     assert [row async for row in closed] == [(40, 0)] * 36
+
+
+async def test_conversations_touched_in_any_order_do_not_deadlock(
+    callers, house, clock, retries
+):
+    names = [f"c-{n}" for n in range(12)]
+    bot = house.bot.public_id
+    await callers[0].ledger.submit(
+        Item(house.account.id, [EventIn(bot=bot, conversation=name) for name in names])
+    )
+    for turn in range(25):
+        clock.now += timedelta(seconds=1)
+        orders = [names[turn % 12 :] + names[: turn % 12], names[::-1]]
+        await asyncio.gather(
+            *(
+                caller.ledger.submit(
+                    Item(
+                        house.account.id,
+                        [EventIn(bot=bot, conversation=name) for name in order],
+                    )
+                )
+                for caller, order in zip(callers, orders, strict=True)
+            )
+        )
+
+    assert retries() == 0
+    newest = Conversation.objects.values_list("last_activity_at", flat=True)
+    assert {moment async for moment in newest} == {clock.now}
 
 
 async def test_c9_what_is_committed_is_obeyed_by_both(callers, house):
