@@ -1,0 +1,290 @@
+"""Add up again what an account's counters were made of, event by event (A7).
+
+Nothing is taken from the counters but their keys and windows. Which events counted
+where follows from the policy's revisions: a limit counts while a revision that is not
+`off` has it; and a settle charges the counters that its hold sits on.
+"""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from accounts import ids
+from accounts.models import Account
+from policies.matching import Caller
+from policies.models import Policy, PolicyRevision
+from policies.rules import Limit, usage_rule
+from usage import windows
+from usage.counters import place_of
+from usage.entries import AMOUNTS
+from usage.models import Adjustment, Counter, Reservation, UsageEvent
+from usage.rulebook import Book, LiveRule, Match
+
+# An event and an edit read their clocks before they take the account's lock.
+_SLACK = timedelta(seconds=15)
+_PRUNED = """SELECT r.hour FROM (SELECT hour, sum(events) AS events
+FROM usage_hourlyrollup WHERE account_id = %(account)s GROUP BY hour) AS r
+LEFT JOIN (SELECT date_trunc('hour', occurred_at, 'UTC') AS hour, count(*) AS events
+FROM usage_usageevent WHERE account_id = %(account)s GROUP BY 1) AS e USING (hour)
+WHERE r.events > coalesce(e.events, 0) ORDER BY r.hour"""
+
+Holds = list[dict[str, Any]]
+Amounts = Mapping[str, int | None]
+
+
+@dataclass(slots=True)
+class Recount:
+    """The sums of one account, by counter.
+
+    `buckets` are those of rolling windows. `pruned` are the hours of which the rollups
+    know more events than there are. A counter is doubtful if an event within seconds of
+    an edit may or may not have counted in it, and all are if a reservation is gone.
+    """
+
+    used: dict[UUID, int] = field(default_factory=lambda: defaultdict(int))
+    held: dict[UUID, int] = field(default_factory=lambda: defaultdict(int))
+    buckets: dict[UUID, dict[int, int]] = field(default_factory=dict)
+    doubtful: set[UUID] = field(default_factory=set)
+    all_doubtful: bool = False
+    pruned: list[datetime] = field(default_factory=list)
+
+
+def recount(account: Account, counters: dict[UUID, Counter]) -> Recount:
+    """Add up what these counters, all that the account has, should say."""
+    return _Recounting(account, counters).count()
+
+
+class _History:
+    """Which rules an account had when: one book for each stretch between edits."""
+
+    def __init__(self, account: Account) -> None:
+        usage = Policy.objects.filter(account=account, type=Policy.Type.USAGE)
+        moments: list[tuple[datetime, UUID, LiveRule | None]] = [
+            (policy.archived_at, policy.id, None)
+            for policy in usage
+            if policy.archived_at is not None
+        ]
+        revisions = PolicyRevision.objects.filter(policy__in=usage)
+        for revision in revisions.order_by("policy_id", "number"):
+            live = _live(revision)
+            moments.append((revision.created_at, revision.policy_id, live))
+        moments.sort(key=lambda moment: moment[0])
+        self.times: list[datetime] = []
+        self.books = [Book(account_id=account.id, version=0)]
+        rules: dict[UUID, LiveRule] = {}
+        for number, (moment, policy_id, rule) in enumerate(moments, start=1):
+            rules.pop(policy_id, None)
+            if rule is not None:
+                rules[policy_id] = rule
+            book = Book(account_id=account.id, version=number)
+            book.rules = list(rules.values())
+            self.times.append(moment)
+            self.books.append(book)
+
+    def books_around(self, moment: datetime) -> tuple[Book, Sequence[Book]]:
+        """Return a moment's book, and those it could be by another clock."""
+        first = bisect_right(self.times, moment - _SLACK)
+        last = bisect_right(self.times, moment + _SLACK)
+        book = self.books[bisect_right(self.times, moment)]
+        return book, self.books[first : last + 1]
+
+
+def _live(revision: PolicyRevision) -> LiveRule | None:
+    if revision.document["rollout_mode"] == Policy.Rollout.OFF:
+        return None
+    rule = usage_rule(
+        policy_id=ids.encode_id("pol", revision.policy_id),
+        revision=revision.number,
+        document=revision.document,
+    )
+    return LiveRule(revision.policy_id, None, rule)
+
+
+class _Recounting:
+    """Goes through everything that an account's counters were made of, once."""
+
+    def __init__(self, account: Account, counters: dict[UUID, Counter]) -> None:
+        self.account = account
+        self.counters = counters
+        self.sums = Recount()
+        self.history = _History(account)
+        self.widths: dict[str, int] = {}
+        self.fixed: dict[tuple[UUID, str, str], list[Counter]] = defaultdict(list)
+        for counter in counters.values():
+            if counter.kind == "fixed":
+                key = (counter.policy_id, counter.limit_key, counter.subject_key)
+                self.fixed[key].append(counter)
+        self.emptied: dict[UUID, datetime] = {}
+        for book in self.history.books:
+            for live in book.rules:
+                for limit in live.rule.limits:
+                    if limit.window.kind == "rolling":
+                        width = windows.bucket_width(limit.window.seconds or 0)
+                        self.widths[limit.key] = width
+
+    def count(self) -> Recount:
+        """Return the sums."""
+        with connection.cursor() as cursor:
+            cursor.execute(_PRUNED, {"account": self.account.id})
+            self.sums.pruned = [row[0] for row in cursor.fetchall()]
+        self._adjustments()
+        settled = self._reservations()
+        events = UsageEvent.objects.filter(account=self.account).order_by("id")
+        for event in events.iterator(chunk_size=5_000):
+            self._event(event, settled)
+        return self.sums
+
+    def _adjustments(self) -> None:
+        rows = Adjustment.objects.filter(account=self.account).order_by("created_at")
+        for row in rows:
+            counter = self._of_window(row.counter, row.window_start)
+            if counter is not None:
+                self.sums.used[counter.id] += row.amount
+                self.emptied[counter.id] = row.created_at
+
+    def _of_window(self, counter_id: UUID, start: datetime | None) -> Counter | None:
+        """Return the row that keeps a window of this counter now."""
+        counter = self.counters.get(counter_id)
+        if counter is None or counter.kind != "fixed" or start is None:
+            return counter
+        key = (counter.policy_id, counter.limit_key, counter.subject_key)
+        for row in self.fixed[key]:
+            if row.window_start == start:
+                return row
+        return None
+
+    def _reservations(self) -> dict[UUID, tuple[UUID | None, Holds]]:
+        """Add up the open holds; return each reservation's event and holds."""
+        known: dict[UUID, tuple[UUID | None, Holds]] = {}
+        rows = Reservation.objects.filter(account=self.account)
+        columns = rows.values_list("id", "state", "event_id", "holds")
+        for row_id, state, event_id, holds in columns.iterator(chunk_size=5_000):
+            known[row_id] = (event_id, holds)
+            for held in holds if state == Reservation.State.OPEN else ():
+                counter = self._held(held)
+                if counter is not None:
+                    self.sums.held[counter.id] += held["amount"]
+        return known
+
+    def _held(self, held: dict[str, Any]) -> Counter | None:
+        start = held["start"]
+        moment = datetime.fromisoformat(start) if start else None
+        return self._of_window(UUID(held["counter"]), moment)
+
+    # --- one event --------------------------------------------------------------
+
+    def _event(
+        self,
+        event: UsageEvent,
+        settled: Mapping[UUID, tuple[UUID | None, Holds]],
+    ) -> None:
+        amounts = {name: getattr(event, name) for name in AMOUNTS}
+        charged: set[tuple[str, str]] = set()
+        if event.reservation_id is not None:
+            known = settled.get(event.reservation_id)
+            if known is None:
+                self.sums.all_doubtful = True
+                return
+            event_id, holds = known
+            if event.source == "expiry" or event_id == event.id:
+                for held in holds:
+                    self._settle(event, held, amounts)
+                    charged.add((held["policy"], held["limit"]))
+            if event.source == "expiry":
+                return
+        book, others = self.history.books_around(event.created_at)
+        caller = self._caller(event)
+        for match in book.matches(caller):
+            self._charge(event, match, amounts, charged)
+        if len(others) > 1:
+            self._doubt(event, caller, others)
+
+    def _caller(self, event: UsageEvent) -> Caller:
+        project = event.project_id
+        return Caller(
+            project=ids.encode_id("prj", project) if project else None,
+            bot=ids.encode_id("bot", event.bot_id),
+            user=event.user,
+            model=event.model,
+        )
+
+    def _settle(
+        self, event: UsageEvent, held: dict[str, Any], amounts: Amounts
+    ) -> None:
+        counter = self._held(held)
+        actual = amounts[held["metric"]]
+        if event.source == "expiry" or actual is None:
+            actual = held["amount"]
+        if counter is not None and actual:
+            self._add(counter, actual, event.created_at, event.created_at)
+
+    def _charge(
+        self,
+        event: UsageEvent,
+        match: Match,
+        amounts: Amounts,
+        charged: Collection[tuple[str, str]],
+    ) -> None:
+        for limit in match.rule.limits:
+            amount = amounts[limit.metric]
+            if amount and (match.rule.policy_id, limit.key) not in charged:
+                for counter in self._counters_at(event, match, limit):
+                    moment = min(event.occurred_at, event.created_at)
+                    self._add(counter, amount, moment, event.created_at)
+
+    def _counters_at(
+        self, event: UsageEvent, match: Match, limit: Limit
+    ) -> Iterable[Counter]:
+        """Return the counter that an event counts in; none if it has no row."""
+        if limit.window.kind != "fixed":
+            place = place_of(match, limit, event.occurred_at)
+            counter = self.counters.get(place.id)
+            return () if counter is None else (counter,)
+        rows = self.fixed[match.policy_id, limit.key, match.subject_key]
+        moment = min(event.occurred_at, event.created_at)
+        holding = [row for row in rows if _holds(row, moment)]
+        if not holding and event.occurred_at == event.created_at:
+            # Another process had opened the window by a clock that was ahead.
+            holding = [row for row in rows if _holds(row, moment + _SLACK)]
+        if len(holding) > 1:
+            self.sums.doubtful.update(row.id for row in holding)
+        return holding[:1]
+
+    def _add(
+        self, counter: Counter, amount: int, moment: datetime, recorded: datetime
+    ) -> None:
+        self.sums.used[counter.id] += amount
+        width = self.widths.get(counter.limit_key)
+        if width is None:
+            return
+        emptied = self.emptied.get(counter.id)
+        if emptied is not None and abs(recorded - emptied) <= _SLACK:
+            self.sums.doubtful.add(counter.id)
+        if emptied is None or recorded > emptied:
+            buckets = self.sums.buckets.setdefault(counter.id, defaultdict(int))
+            buckets[windows.bucket_of(moment, width)] += amount
+
+    def _doubt(self, event: UsageEvent, caller: Caller, books: Sequence[Book]) -> None:
+        """Mark the counters that some of the books count the event in, not all."""
+        counted: list[set[UUID]] = [
+            {
+                counter.id
+                for match in book.matches(caller)
+                for limit in match.rule.limits
+                for counter in self._counters_at(event, match, limit)
+            }
+            for book in books
+        ]
+        in_all = set.intersection(*counted)
+        self.sums.doubtful |= set().union(*counted) - in_all
+
+
+def _holds(counter: Counter, moment: datetime) -> bool:
+    start, end = counter.window_start, counter.window_end
+    return start is not None and end is not None and start <= moment < end
