@@ -115,6 +115,7 @@ class Checker:
         self.bots = {row_id(name): name for name in plan["bots"]}
         self.applying: dict[tuple, list] = {}
         self.tallies: dict[Window, Tally] = {}
+        self.opened: dict[UUID, datetime] = {}  # by head, in the replay's order
 
     def check(self) -> Report:
         self._load()
@@ -248,6 +249,9 @@ class Checker:
         for hold in self.reservations[key][2]:
             window, policy = self._held(hold)
             tally = self._tally(window, policy, hold["metric"])
+            if window[1] is not None:
+                opened = self.opened.get(window[0], window[1])
+                self.opened[window[0]] = max(opened, window[1])
             tally.forget(now)
             tally.holds[key] = hold["amount"]
             tally.held += hold["amount"]
@@ -287,7 +291,7 @@ class Checker:
             amount = amounts[metric] or 0
             if (policy, metric) in charged or amount == 0:
                 continue
-            window = self._window_at(policy, metric, subject, moment)
+            window = self._window_at(policy, metric, subject, moment, row[9] == row[10])
             if window is None:
                 name = self.rules[policy]["name"]
                 self.report.wrong(f"{name}: event {row[0]} has no counter")
@@ -326,13 +330,20 @@ class Checker:
         return known
 
     def _window_at(
-        self, policy: UUID, metric: str, subject: str, moment: datetime
+        self, policy: UUID, metric: str, subject: str, moment: datetime, is_now: bool
     ) -> Window | None:
+        head = self.heads.get((policy, metric, subject))
+        opened = self.opened.get(head) if head else None
+        if is_now and opened is not None and moment < opened:
+            # Another process opened it by a clock that was ahead by a little.
+            return head, opened
         spans = self.spans[policy, metric, subject]
         place = bisect_right(spans, moment, key=_start)
         if place:
-            _, end, window = spans[place - 1]
+            start, end, window = spans[place - 1]
             if end is None or moment < end:
+                if head and window[0] == head:
+                    self.opened[head] = max(start, opened or start)
                 return window
         return None
 

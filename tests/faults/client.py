@@ -65,7 +65,7 @@ class Caller(threading.Thread):
         bot, said = self.someone(), self.amounts()
         key = self.new_name("k")
         body = bot | {"estimate": self.body(said), "reserve": True}
-        body["ttl_seconds"] = self.chance.choice([2, 3, 5, 30])
+        body["ttl_seconds"] = self.chance.choice(self.config["ttls"])
         answer = self.ask(
             "authorize", key, "POST", "/api/v1/authorize", body, Idempotency_Key=key
         )
@@ -165,12 +165,12 @@ class Caller(threading.Thread):
             except Lost:
                 self.told["lost"] += 1
                 began = True
-                time.sleep(0.02 + 0.1 * self.chance.random())
+                time.sleep(0.1 + 0.3 * self.chance.random())
                 continue
             if status in _BUSY:
                 self.told["busy"] += 1
                 began = True
-                time.sleep(0.02 + 0.1 * self.chance.random())
+                time.sleep(0.1 + 0.3 * self.chance.random())
                 continue
             if status >= 400:
                 self.note("X", status, kind, json.dumps(answer))

@@ -62,8 +62,11 @@ class Part:
     is_ready: bool = False
     kills: int = 0
     port: int = 0
+    leaves: Path | None = None  # a file that a killed one leaves behind
 
     def start(self) -> None:
+        if self.leaves is not None:
+            self.leaves.unlink(missing_ok=True)
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
                 self.argv,
@@ -225,7 +228,9 @@ class House:
             with socket.socket(socket.AF_UNIX) as connection:
                 return connection.connect_ex(str(path)) == 0
 
-        return self._part("pages", argv, answers)
+        part = self._part("pages", argv, answers)
+        part.leaves = path
+        return part
 
     def broker(self) -> Part:
         argv = valkey.command(self.places)

@@ -32,6 +32,7 @@ class Plan:
     kill_every: tuple[float, float] = (0.2, 2.0)
     crash_every: tuple[float, float] = (10.0, 30.0)
     resets: bool = True
+    ttls: tuple[int, ...] = (2, 3, 5, 30)
 
 
 @dataclass
@@ -46,6 +47,7 @@ class Progress:
     kills: dict[str, int] = field(default_factory=dict)
     crashes: int = 0
     backends: int = 0
+    ended: int = 0  # parts that gave up by themselves, and were started again
     violations: int = 0
 
     @property
@@ -118,6 +120,7 @@ class Storm:
             "slice": self.progress.slices,
             "folder": str(self.folder),
             "resets": self.plan.resets,
+            "ttls": self.plan.ttls,
             "until": stop,
             "give_up": stop + 45,
         }
@@ -142,6 +145,9 @@ class Storm:
         while time.time() < end:
             for part in self.victims:
                 part.look()
+                if not part.alive:
+                    self.progress.ended += 1
+                    part.start()
             if time.time() >= kill_at:
                 self._kill_one()
                 kill_at = time.time() + self.chance.uniform(*self.plan.kill_every)
@@ -153,6 +159,12 @@ class Storm:
     def _kill_one(self) -> None:
         """Kill one part that works, and start it again at once."""
         working = [part for part in self.victims if part.look()]
+        if (
+            sum(lane in working for lane in self.lanes) == 1
+            and self.chance.random() < 0.8
+        ):
+            # Most of the time somebody has to be there, or nothing would be tried.
+            working = [part for part in working if part not in self.lanes]
         if not working:
             return
         part = self.chance.choice(working)
