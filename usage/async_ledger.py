@@ -155,9 +155,12 @@ class AsyncLedger:
     async def _run(self, items: Sequence[Item]) -> Decided:
         ahead: list[Item] = []
         raced = False
+        # One moment for all attempts: else holds would go overdue between two of them,
+        # and each would have to be run again for the ones that have just done so.
+        now = self._clock()
         for _ in range(_ATTEMPTS):
             try:
-                decided = await self._watched(self._attempt([*ahead, *items]))
+                decided = await self._watched(self._attempt([*ahead, *items], now))
             except Overdue as overdue:
                 ahead += overdue.items
             except (Restart, *RETRIED) as again:
@@ -177,10 +180,10 @@ class AsyncLedger:
                 return Decided(decided.outcomes[len(ahead) :], decided.transaction)
         raise Unavailable(retry_after=1)
 
-    async def _attempt(self, items: list[Item]) -> Decided:
+    async def _attempt(self, items: list[Item], now: datetime) -> Decided:
         """Run one transaction; if its end is unknown, ask the database what it was."""
         database = await self._connect()
-        steps = batch(items, books=self._books, now=self._clock())
+        steps = batch(items, books=self._books, now=now)
         try:
             return await drive_async(database, steps)
         except InDoubt as doubt:
