@@ -1,10 +1,13 @@
 """The timetable follows the code until a person changes it."""
 
+from argparse import Namespace
+
 import pytest
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from policyhub.celery import app
 from policyhub.schedules import SCHEDULES, Schedule, sync
+from policyhub.worker import Clock
 
 pytestmark = pytest.mark.django_db
 
@@ -75,3 +78,12 @@ def test_jobs_are_json_acknowledged_late_and_taken_one_by_one():
     assert app.conf.worker_prefetch_multiplier == 1
     visible = app.conf.broker_transport_options["visibility_timeout"]
     assert visible > app.conf.task_time_limit
+
+
+def test_the_clock_in_the_worker_reads_the_timetable_in_the_database():
+    worker = Namespace(app=app, steps=[])
+
+    thread = Clock(worker, clock=True).create(worker)
+
+    assert thread.service.scheduler_cls == app.conf.beat_scheduler
+    assert "DatabaseScheduler" in thread.service.scheduler_cls
