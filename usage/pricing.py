@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from genai_prices import Usage, calc_price
 
+from policies.rules import MAX_INTEGER
+
 _MILLION = 1_000_000
 
 
@@ -46,7 +48,8 @@ class PriceList:
     ) -> int | None:
         """Return the cost in micro-USD; None if there is no price or no amount.
 
-        Bare `tokens` are priced at the dearer of the input and the output price.
+        It is never above what an event may say of itself. Bare `tokens` are priced
+        at the dearer of the input and the output price.
         """
         if model is None:
             return None
@@ -67,11 +70,13 @@ class PriceList:
     def _split(self, model: str, read: int, written: int, now: datetime) -> int | None:
         own = self._own(model)
         if own is None:
-            return _library_cost(model, read, written, now)
+            cost = _library_cost(model, read, written, now)
+            return None if cost is None else min(cost, MAX_INTEGER)
         if own.total is not None:
-            return -(-(read + written) * own.total // _MILLION)
-        due = read * (own.input or 0) + written * (own.output or 0)
-        return -(-due // _MILLION)
+            due = (read + written) * own.total
+        else:
+            due = read * (own.input or 0) + written * (own.output or 0)
+        return min(-(-due // _MILLION), MAX_INTEGER)
 
     def _own(self, model: str) -> Price | None:
         exact = self._exact.get(model)

@@ -9,6 +9,7 @@ from asgiref.sync import sync_to_async
 from django.db import connections
 
 from api.lane import lane_conninfo
+from policies.rules import MAX_INTEGER
 from tests.usage.contract import ContractHouse, counters
 from tests.usage.house import NOON
 from usage.async_ledger import AsyncLedger
@@ -126,3 +127,28 @@ async def test_both_drivers_give_the_same_answers():
 
     assert found[0] == found[1]
     assert found[0][1] == [("calendar", 214), ("fixed", 214), ("rolling", 214)]
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_absurd_amounts_do_not_stop_the_ledger():
+    house = await in_thread(ContractHouse)()
+    await in_thread(house.price)("m", input=10**15, output=10**15)
+    await in_thread(house.policy)(threshold="1", metric="cost")
+    ledger = AsyncLedger(
+        conninfo=lane_conninfo(), clock=lambda: NOON, batch_max=9, queue_max=9
+    )
+    serving = asyncio.create_task(ledger.serve())
+    bot = house.bot.public_id
+    huge = EventIn(bot=bot, model="m", tokens=MAX_INTEGER)
+    for _ in range(3):
+        item = Item(house.account.id, [huge] * 600)
+        await asyncio.gather(ledger.submit(item), return_exceptions=True)
+    item = Item(house.account.id, [CallIn(bot=bot, model="m", estimate={"tokens": 1})])
+    (answer,) = (await asyncio.wait_for(ledger.submit(item), 5)).answers
+    costs = {event.cost async for event in UsageEvent.objects.all()}
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+    await in_thread(connections.close_all)()
+
+    assert answer.body["allowed"] is False
+    assert costs == {MAX_INTEGER}
