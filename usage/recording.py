@@ -11,6 +11,7 @@ from accounts.errors import (
     ReservationMismatch,
     UnknownReference,
 )
+from policies.matching import effective_user
 from policies.rules import Limit, Window
 from usage import counters
 from usage.counters import Counter, Place
@@ -104,9 +105,14 @@ def _reservation(work: Work, entry: Entry, request: EventIn) -> Reserved | None:
     problems: list[FieldError] = []
     if entry.bot is None or reserved.bot_id != entry.bot.id:
         problems.append({"pointer": "/bot", "detail": "is not the reservation's"})
-    for name in ("user", "model"):
+    owner = entry.bot.owner if entry.bot else None
+    meant = {
+        "user": effective_user(reserved.user, owner),
+        "model": reserved.model,
+    }
+    for name, value in meant.items():
         said = getattr(request, name)
-        if said is not None and said != getattr(reserved, name):
+        if said is not None and said != value:
             detail = "is not the reservation's"
             problems.append({"pointer": f"/{name}", "detail": detail})
     if problems:

@@ -626,6 +626,16 @@ def test_b6_another_bot_user_or_model_is_refused(house, said, pointer):
     assert counters() == [(0, 40)]
 
 
+def test_b6_the_owner_may_be_named_where_the_owner_was_meant(house):
+    owned = house.add_bot("owned", owner="u-1")
+    house.policy(threshold=100, group_by=["user"])
+    reservation = house.held(bot=owned, tokens=40)
+    result = house.send(bot=owned, tokens=30, user="u-1", reservation=reservation)
+
+    assert result.status == "recorded"
+    assert counters() == [(30, 0)]
+
+
 def test_b6_a_settle_is_the_reservations_user_and_model(house):
     """It need not say again whom and what it was reserved for."""
     house.policy(threshold=100, actions=BLOCK, group_by=["user"])
