@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 
 from accounts.errors import DomainError, Overloaded, Unavailable
-from usage import metrics
+from usage import crashpoints, metrics
 from usage.batch import Decided, Overdue, batch
 from usage.drivers import RETRIED, InDoubt, drive_async
 from usage.entries import Item, Outcome
@@ -125,6 +125,7 @@ class AsyncLedger:
             for (_, answered), outcome in zip(taken, decided.outcomes, strict=True):
                 if not answered.done():
                     answered.set_result(outcome)
+            crashpoints.reach("batch-answered")
 
     async def _refuse(self, taken: _Taken, error: Unavailable) -> None:
         """Answer those who have waited in vain; some policies let calls pass (C10)."""
@@ -185,13 +186,15 @@ class AsyncLedger:
         database = await self._connect()
         steps = batch(items, books=self._books, now=now)
         try:
-            return await drive_async(database, steps)
+            decided = await drive_async(database, steps)
         except InDoubt as doubt:
             await self._disconnect()
             metrics.IN_DOUBT.inc()
             if await self._committed(doubt.decided.transaction):
                 return doubt.decided
             raise Restart from doubt
+        crashpoints.reach("batch-committed")
+        return decided
 
     async def _committed(self, transaction: str | None) -> bool:
         """Return whether a transaction was committed. Raises OperationalError."""

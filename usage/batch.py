@@ -27,7 +27,7 @@ import msgspec
 
 from policies.covers import cover_of_bot
 from policies.decision import BlockView
-from usage import statements
+from usage import crashpoints, statements
 from usage.authorizing import authorize
 from usage.counters import Counter, from_row, new_counter
 from usage.entries import CallIn, EventIn, ExpireIn, Item, Outcome, ReleaseIn
@@ -60,17 +60,21 @@ _MOST_EXPIRED = 1_000
 
 def batch(items: Sequence[Item], *, books: Rulebooks, now: datetime) -> Steps:
     """Decide and record everything in `items`. Raises Restart, and NotFound."""
+    crashpoints.reach("batch-begun")
     work = Work(now=now, books=books)
     yield from load(work, items)
     resolve(work)
     live = [entry for entry in work.entries if entry.answer is None]
     # Also if nothing is left to do: what was refused from memory may be old news.
     yield from _lock_and_read(work, live)
+    crashpoints.reach("batch-locked")
     for entry in live:
         if entry.answer is None:
             _process(work, entry)
     _expire_first(work)
+    crashpoints.reach("batch-decided")
     yield from write(work)
+    crashpoints.reach("batch-written")
     books.remember_blocks(work.covers, work.blocks)
     books.tidy()
     return Decided(_outcomes(work, items), work.transaction)

@@ -15,6 +15,7 @@ from django.db import OperationalError, connection, transaction
 
 from accounts.errors import Unavailable
 from accounts.models import Account
+from usage import crashpoints
 from usage.batch import Overdue, batch
 from usage.drivers import RETRIED, drive
 from usage.entries import (
@@ -46,7 +47,8 @@ def run(items: Sequence[Item], *, now: datetime) -> list[Outcome]:
         try:
             with transaction.atomic():
                 decided = drive(batch([*ahead, *items], books=books, now=now))
-                return decided.outcomes[len(ahead) :]
+            crashpoints.reach("batch-committed")
+            return decided.outcomes[len(ahead) :]
         except Overdue as overdue:
             ahead += overdue.items
         except Restart:
