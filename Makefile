@@ -5,6 +5,8 @@ BIN := .venv/bin
 CODE := accounts alerts api audit dashboard policies policyhub retention usage
 TEMPLATES := $(wildcard templates) $(wildcard */templates)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Python compiles what it imports; compiling everything takes most of the time.
+INSTALL := install --no-compile --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
 .PHONY: help run install test browser check fmt lock clean
@@ -50,10 +52,10 @@ clean: ## Remove the virtual environment (not the state directory)
 
 .venv/runtime-installed: requirements/runtime.lock | .venv/bin/python
 	@echo "Installing what PolicyHub needs into .venv"
-	@$(PIP) install --no-deps --require-hashes -r requirements/runtime.lock
+	@$(PIP) $(INSTALL) -r requirements/runtime.lock
 	@touch $@
 
 .venv/dev-installed: requirements/dev.lock | .venv/bin/python
 	@echo "Installing what the checks and tests need into .venv"
-	@$(PIP) install --no-deps --require-hashes -r requirements/dev.lock
+	@$(PIP) $(INSTALL) -r requirements/dev.lock
 	@touch $@ .venv/runtime-installed

@@ -99,7 +99,7 @@ DATABASES: dict[str, dict[str, Any]] = {
             "application_name": "policyhub",
             **{k: v for k, v in _DATABASE.items() if k not in _LIBPQ},
             # A page that cannot get a connection says so, it does not hang.
-            "pool": {"min_size": 1, "max_size": 10, "timeout": 5},
+            "pool": {"min_size": 1, "max_size": 10, "timeout": 5, "max_idle": 60},
         },
     }
 }
