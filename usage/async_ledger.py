@@ -9,6 +9,7 @@ within a second (CONTRACT C10). The next call tries again.
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime
@@ -25,6 +26,7 @@ from usage.failing_open import OpenAnswers
 from usage.rulebook import Rulebooks
 from usage.work import Restart
 
+_LOG = logging.getLogger(__name__)
 _ATTEMPTS = 6
 # A batch in flight for longer is watched; a probe gets as long. Together they stay
 # below the second that CONTRACT C10 allows.
@@ -110,15 +112,16 @@ class AsyncLedger:
             decided = await self._run([item for item, _ in taken])
         except Unavailable:
             raise
-        except (psycopg.DataError, psycopg.IntegrityError, DomainError) as error:
+        except Exception as error:  # noqa: BLE001 (the loop outlives any one batch)
             if len(taken) > 1:
                 metrics.HALVED.inc()
                 middle = len(taken) // 2
                 await self._answer(taken[:middle])
                 await self._answer(taken[middle:])
                 return
-            failed = error if isinstance(error, DomainError) else Unavailable()
-            _fail(taken, failed)
+            if not isinstance(error, DomainError):
+                _LOG.error("an entry failed its batch", exc_info=error)
+            _fail(taken, error if isinstance(error, DomainError) else Unavailable())
         else:
             metrics.BATCHES.inc()
             metrics.ENTRIES.inc(sum(len(item.requests) for item, _ in taken))

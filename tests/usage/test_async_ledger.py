@@ -212,3 +212,20 @@ async def test_a_full_queue_refuses_at_once(door, house, key):
     with pytest.raises(Overloaded):
         await made.submit(ask(house, key))
     waiting.cancel()
+
+
+async def test_one_bad_entry_fails_neither_its_neighbours_nor_the_loop(
+    ledger, house, key, caplog
+):
+    event = EventIn(bot=house.bot.public_id, tokens="many")
+    bad = Item(house.account.id, [event], key)
+    good = [ask(house, key) for _ in range(5)]
+    answers = await asyncio.gather(
+        *(ledger.submit(item) for item in [*good[:2], bad, *good[2:]]),
+        return_exceptions=True,
+    )
+
+    assert isinstance(answers.pop(2), Unavailable)
+    assert all(answer.answers[0].body["allowed"] for answer in answers)
+    assert "an entry failed its batch" in caplog.text
+    assert (await body_of(ledger, ask(house, key)))["allowed"] is True
