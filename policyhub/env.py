@@ -62,7 +62,7 @@ SETTINGS = (
     Setting(
         "POLICYHUB_EMAIL_URL",
         "files in the state directory",
-        "smtp://, smtp+tls://, smtps://, anymail+<service>://<key>@, file:///folder.",
+        "smtp://, smtp+tls://, smtp+ssl://, anymail+<service>://<key>@, file:///path.",
         True,
     ),
     Setting("POLICYHUB_DEFAULT_FROM_EMAIL", "policyhub@<host>", "Sender of e-mails."),
@@ -229,6 +229,8 @@ def _email(reader: Reader, state_dir: Path) -> dict[str, Any]:
         raise WrongSetting(name, f"{scheme or 'no scheme'} is not a known kind of URL")
     if not parts.hostname:
         raise WrongSetting(name, "must name the mail server")
+    # To django-environ smtps means STARTTLS; to everybody else, TLS from the start.
+    url = url.replace("smtps://", "smtp+ssl://", 1)
     config: dict[str, Any] = environ.Env.email_url_config(url)
     config["EMAIL_TIMEOUT"] = 20
     return config

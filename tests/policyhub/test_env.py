@@ -147,3 +147,12 @@ def test_mail_goes_to_files_unless_told_otherwise(state, tmp_path):
     sent = env.read({**state, "POLICYHUB_EMAIL_URL": "anymail+postmark://k@"}).email
     assert sent["EMAIL_BACKEND"] == "anymail.backends.postmark.EmailBackend"
     assert sent["ANYMAIL"] == {"POSTMARK_API_KEY": "k"}
+
+
+def test_smtps_is_tls_from_the_start(tmp_path):
+    for scheme in ("smtps", "smtp+ssl"):
+        url = f"{scheme}://mail.example.com:465"
+        given = {"POLICYHUB_STATE_DIR": str(tmp_path), "POLICYHUB_EMAIL_URL": url}
+        email = env.read(given).email
+        assert email["EMAIL_USE_SSL"] is True
+        assert "EMAIL_USE_TLS" not in email
