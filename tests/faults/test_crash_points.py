@@ -1,0 +1,234 @@
+"""Die at every step of a batch, in every flow; then ask again, and count (B6, A5)."""
+
+import json
+import subprocess
+import sys
+import threading
+
+import pytest
+from aiosmtpd.controller import Controller
+
+from tests.faults.house import ROOT, House, free_port, until
+from usage.crashpoints import POINTS
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
+
+FLOWS = ("reserve", "settle", "release", "record", "sweep")
+COMMITTED = ("batch-committed", "batch-answered")
+# In the sweep nobody is answered.
+CASES = [(f, p) for f in FLOWS for p in POINTS if (f, p) != ("sweep", "batch-answered")]
+
+# Every counter of the account beside what its events and open holds add up to.
+BOOKS = """SELECT c.kind, c.used, c.held,
+(SELECT coalesce(sum(tokens), 0) FROM usage_usageevent),
+(SELECT coalesce(sum((h->>'amount')::bigint), 0) FROM usage_reservation AS r,
+ jsonb_array_elements(r.holds) AS h
+ WHERE r.state = 'open' AND h->>'counter' = c.id::text),
+(SELECT sum(s) FROM unnest(c.ring) AS s) FROM usage_counter AS c"""
+
+
+class Victim:
+    """Forks that die where they are told to; see `tests.faults.victim`."""
+
+    def __init__(self, house: House) -> None:
+        made = house.made
+        self.about = {"bot": made["bot"], "account": made["account"]}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.victim"],
+            cwd=ROOT,
+            env=house.environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, flow: str, point: str = "", **order) -> tuple[int, list | None]:
+        order |= {"flow": flow, "point": point} | self.about
+        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.flush()
+        status, told = json.loads(self.process.stdout.readline())
+        return status, told
+
+    def end(self) -> None:
+        self.process.stdin.close()
+        self.process.wait(10)
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    house = House(tmp_path_factory.mktemp("points"))
+    try:
+        house.start_database()
+        house.run("manage.py", "migrate", "--verbosity", "0")
+        house.made = json.loads(house.run("-m", "tests.faults.furnish_small"))
+        yield house
+    finally:
+        house.end()
+
+
+@pytest.fixture(scope="module")
+def victim(house):
+    victim = Victim(house)
+    yield victim
+    victim.end()
+
+
+@pytest.fixture
+def database(house):
+    with house.connect(autocommit=True) as connection:
+        yield connection
+
+
+def count(database, table: str, where: str = "true") -> int:
+    sql = f"SELECT count(*) FROM {table} WHERE {where}"
+    return database.execute(sql).fetchone()[0]
+
+
+def check_books(database) -> None:
+    for kind, used, held, events, holds, ring in database.execute(BOOKS).fetchall():
+        assert (used, held) == (events, holds), kind
+        assert ring is None or ring == used
+
+
+def prepare(victim, flow: str, name: str) -> dict:
+    order = {"name": name, "tokens": 7}
+    if flow in ("settle", "release", "sweep"):
+        status, told = victim.run("reserve", name=f"{name}-held", tokens=10)
+        assert status == 0
+        order["reservation"] = told[0]
+    return order
+
+
+@pytest.mark.parametrize(("flow", "point"), CASES)
+def test_a_crash_is_all_or_nothing_and_a_repeat_is_the_same(
+    victim, database, flow, point
+):
+    name = f"{flow}-{point}"
+    order = prepare(victim, flow, name)
+    before = state_of(database, name)
+    status, told = victim.run(flow, point, **order)
+    assert (status, told) == (9, None)
+    # The dead process's connection is noticed, and its transaction ended.
+    free = "SELECT count(*) = 0 FROM pg_locks WHERE locktype = 'advisory'"
+    until(lambda: database.execute(free).fetchone()[0], 10, "its locks are free")
+    check_books(database)
+    assert (state_of(database, name) != before) == (point in COMMITTED)
+
+    first = victim.run(flow, **order)
+    assert first[0] == 0
+    check_books(database)
+    after = state_of(database, name)
+    again = victim.run(flow, **order)
+    assert again[0] == 0
+    assert state_of(database, name) == after
+    check_books(database)
+    expect(database, flow, name, point, first[1], again[1])
+
+
+def state_of(database, name: str) -> tuple:
+    """What there is of a case: its events, its reservations, and how they stand."""
+    events = count(database, "usage_usageevent", f"client_id LIKE '{name}%'")
+    mine = f"idempotency_key LIKE '{name}%'"
+    reservations = count(database, "usage_reservation", mine)
+    still_open = count(database, "usage_reservation", f"{mine} AND state = 'open'")
+    return events, reservations, still_open
+
+
+def expect(database, flow, name, point, first, again) -> None:
+    events, reservations, still_open = state_of(database, name)
+    if flow == "reserve":
+        assert (reservations, still_open) == (1, 1)
+        assert first == again
+    elif flow == "record":
+        assert events == 50
+        status = "duplicate" if point in COMMITTED else "recorded"
+        assert {told for _, told in first} == {status}
+        assert {told for _, told in again} == {"duplicate"}
+    elif flow == "settle":
+        assert (events, still_open) == (1, 0)
+    else:
+        assert (events, still_open) == (0, 0)
+
+
+def test_a_real_lane_dies_there_too(house, database):
+    """The variable reaches the process that `up` would start; another one goes on."""
+    from tests.faults.wire import Lost, Wire
+
+    made = house.made
+    dying = house.lane("dying", LEDGER_CRASH_AT="batch-committed")
+    sound = house.lane("sound")
+    for part in (dying, sound):
+        part.start()
+        part.wait_ready()
+    wire = Wire(made["key"])
+    event = {"bot": made["bot"], "tokens": 3, "id": "over-http"}
+    with pytest.raises(Lost):
+        wire.call(dying.port, "POST", "/api/v1/usage", event)
+    assert dying.process.wait(5) == 9
+    status, answer = wire.call(sound.port, "POST", "/api/v1/usage", event)
+    assert (status, answer["data"][0]["status"]) == (202, "duplicate")
+    check_books(database)
+
+
+class Sink:
+    """A mail server that lets somebody die at a chosen moment of a delivery."""
+
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+        self.at = ""
+        self.kill = lambda: None
+
+    async def handle_MAIL(self, server, session, envelope, address, options):  # noqa: N802
+        if self.at == "claimed":
+            self._once()
+        envelope.mail_from = address
+        return "250 OK"
+
+    async def handle_DATA(self, server, session, envelope):  # noqa: N802
+        text = envelope.content.decode()
+        (line,) = [x for x in text.splitlines() if x.lower().startswith("message-id:")]
+        self.ids.append(line.partition(":")[2].strip())
+        if self.at == "sent":
+            self._once()
+        return "250 kept"
+
+    def _once(self) -> None:
+        self.at = ""
+        self.kill()
+
+
+@pytest.mark.parametrize("at", ["claimed", "sent"])
+def test_a_mail_outlives_its_sender(house, victim, database, at):
+    """At least once, and always as the same message (D2)."""
+    sink = Sink()
+    controller = Controller(sink, hostname="127.0.0.1", port=free_port())
+    controller.start()
+    url = f"smtp://127.0.0.1:{controller.port}"
+    # 1 % of the first cap: one alert, however often the cases come here.
+    victim.run("record", name=f"mail-{at}", tokens=400)
+    sql = "SELECT count(*) FROM alerts_alert WHERE policy_name = 'Cap 0'"
+    assert database.execute(sql).fetchone()[0] == 1
+    database.execute(
+        "UPDATE alerts_delivery SET state = 'pending', attempts = 0,"
+        " next_attempt_at = now()"
+    )
+    code = "from alerts.services import deliver_due as d; from datetime import *; "
+    code += "print(d(now=datetime.now(UTC)))"
+    try:
+        argv = [sys.executable, "-c", f"import django; django.setup(); {code}"]
+        sink.at = at
+        sender = subprocess.Popen(
+            argv, cwd=ROOT, env=house.environment(POLICYHUB_EMAIL_URL=url)
+        )
+        killed = threading.Event()
+        sink.kill = lambda: (sender.kill(), killed.set())
+        assert sender.wait(30) == -9
+        assert killed.is_set()
+        # Its lease ends after a minute; the test does not wait for it.
+        database.execute("UPDATE alerts_delivery SET claimed_until = now()")
+        assert house.run(*argv[1:], POLICYHUB_EMAIL_URL=url) == "1"
+    finally:
+        controller.stop()
+    assert len(set(sink.ids)) == 1
+    assert len(sink.ids) == (2 if at == "sent" else 1)
+    assert count(database, "alerts_delivery", "state = 'pending'") == 0
