@@ -1,4 +1,4 @@
-"""Strict JSON: what every parser reads the same way, or nothing (DESIGN §6)."""
+"""Strict JSON: what every parser reads the same way, or nothing."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""The one door: every call, event and release goes through here (DESIGN §3.2).
+"""The one door: every call, event and release goes through here.
 
 What it promises: an answer is given after COMMIT; a reservation is never granted
 beyond its limits, whatever runs beside it; an event counts exactly once; whoever
