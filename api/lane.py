@@ -61,10 +61,10 @@ def lane_conninfo() -> str:
     names = {"NAME": "dbname", "USER": "user", "PASSWORD": "password"}
     names |= {"HOST": "host", "PORT": "port"}
     given = {ours: database.get(theirs) for theirs, ours in names.items()}
-    return make_conninfo(
-        **{name: value for name, value in given.items() if value},
-        application_name="policyhub lane",
-    )
+    # What DATABASE_URL asks for besides (sslmode …) holds here too.
+    given |= {k: v for k, v in database["OPTIONS"].items() if k != "pool"}
+    given |= {"application_name": "policyhub lane"}
+    return make_conninfo(**{name: value for name, value in given.items() if value})
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.db import connections
 from django.utils.timezone import now as utc_now
+from psycopg.conninfo import conninfo_to_dict
 from starlette.applications import Starlette
 
 from accounts.actors import SYSTEM
@@ -412,3 +413,15 @@ async def test_metrics_are_for_this_machine_or_an_auditor(client, caller):
 
     assert "policyhub_ledger_batches_total" in local.text
     assert (outside.status_code, keyed.status_code) == (401, 200)
+
+
+def test_the_lane_connects_as_the_database_url_says(settings):
+    options = {"sslmode": "require", "connect_timeout": 5, "pool": {"min_size": 1}}
+    settings.DATABASES = {
+        "default": {"NAME": "n", "HOST": "db.example", "PORT": 5433, "OPTIONS": options}
+    }
+    told = conninfo_to_dict(lane.lane_conninfo())
+
+    assert (told["dbname"], told["host"], told["port"]) == ("n", "db.example", "5433")
+    assert told["sslmode"] == "require"
+    assert "pool" not in told
