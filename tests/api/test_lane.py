@@ -415,11 +415,10 @@ async def test_metrics_are_for_this_machine_or_an_auditor(client, caller):
     assert (outside.status_code, keyed.status_code) == (401, 200)
 
 
-def test_the_lane_connects_as_the_database_url_says(settings):
+def test_the_lane_connects_as_the_database_url_says(settings, monkeypatch):
     options = {"sslmode": "require", "connect_timeout": 5, "pool": {"min_size": 1}}
-    settings.DATABASES = {
-        "default": {"NAME": "n", "HOST": "db.example", "PORT": 5433, "OPTIONS": options}
-    }
+    database = {"NAME": "n", "HOST": "db.example", "PORT": 5433, "OPTIONS": options}
+    monkeypatch.setitem(settings.DATABASES, "default", database)
     told = conninfo_to_dict(lane.lane_conninfo())
 
     assert (told["dbname"], told["host"], told["port"]) == ("n", "db.example", "5433")
