@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import django
+import genai_prices  # noqa: F401 (slow to load: never inside the first priced call)
 import httpx
 from starlette.applications import Starlette
 from starlette.requests import Request

@@ -116,4 +116,6 @@ def environment() -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         # Few heaps for many threads: less memory that is held and not used.
         "MALLOC_ARENA_MAX": "2",
+        # Django's checks are for `make check`: in the worker they load every page.
+        "CELERY_SKIP_CHECKS": "1",
     }

@@ -9,8 +9,6 @@ from decimal import ROUND_CEILING, Decimal
 from functools import lru_cache
 from typing import NamedTuple
 
-from genai_prices import Usage, calc_price
-
 from policies.rules import MAX_INTEGER
 
 _MILLION = 1_000_000
@@ -91,6 +89,9 @@ class PriceList:
 def _library_cost(model: str, read: int, written: int, now: datetime) -> int | None:
     if not _listed(model):
         return None
+    # Loaded on first use: 0.4 s and 20 MB, which jobs and most pages never need.
+    from genai_prices import Usage, calc_price
+
     usage = Usage(input_tokens=read, output_tokens=written)
     price = calc_price(usage, model_ref=model, genai_request_timestamp=now)
     micros = Decimal(price.total_price) * _MILLION
@@ -100,6 +101,8 @@ def _library_cost(model: str, read: int, written: int, now: datetime) -> int | N
 @lru_cache(maxsize=4096)
 def _listed(model: str) -> bool:
     """Whether the library has the model: a miss costs it a long search."""
+    from genai_prices import Usage, calc_price
+
     try:
         calc_price(Usage(input_tokens=1, output_tokens=1), model_ref=model)
     except LookupError:
