@@ -35,6 +35,16 @@ def test_links_lead_to_files(path):
         assert (path.parent / target).exists(), f"{path.name} names {target}"
 
 
+@pytest.mark.parametrize("kind", ["runtime", "dev"])
+def test_every_dependency_has_its_reason(kind):
+    reasons = (DOCS / "decisions" / "dependencies.md").read_text(encoding="utf-8")
+    wanted = DOCS.parent / "requirements" / f"{kind}.in"
+    for line in wanted.read_text(encoding="utf-8").splitlines():
+        name = re.split(r"[\[<>=~;# ]", line)[0]
+        if name and not name.startswith("-"):
+            assert re.search(rf"^\| {re.escape(name)}[ ,]", reasons, re.MULTILINE), name
+
+
 def test_every_decision_is_listed():
     listed = (DOCS / "decisions" / "README.md").read_text(encoding="utf-8")
     for path in sorted((DOCS / "decisions").glob("0*.md")):
