@@ -9,7 +9,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 INSTALL := install --no-compile --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test browser check fmt lock clean
+FAULTS ?= short
+.PHONY: help run install test faults browser check fmt lock clean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -21,6 +22,9 @@ install: .venv/dev-installed ## Install what the checks and tests need
 
 test: .venv/dev-installed browser ## Run all tests, on servers of their own
 	$(BIN)/python -m pytest -n 2
+
+faults: .venv/dev-installed ## Kill, crash and cut what runs, and count (FAULTS=long)
+	FAULTS=$(FAULTS) $(BIN)/python -m tests.faults
 
 browser:
 	@.ci/browser

@@ -25,7 +25,7 @@ def reached(storm: Storm) -> bool:
 def shown(storm: Storm, report) -> None:
     lines = [f"{storm.progress}"]
     lines += [f"  {name}: {count:,}" for name, count in sorted(report.counts.items())]
-    lines += [f"  VIOLATION {text}" for text in report.violations]
+    lines += [f"  VIOLATION {text}" for text in report.violations[:50]]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
 

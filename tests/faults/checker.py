@@ -26,6 +26,7 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _METRICS = ("tokens", "cost", "calls")
 _LONGEST = timedelta(seconds=60)
+_REFUSING = {"throttle", "block", "revoke"}
 
 Window = tuple[UUID, datetime | None]
 
@@ -47,7 +48,7 @@ class Report:
 
     def wrong(self, text: str) -> None:
         self.counts["violations"] += 1
-        if len(self.violations) < 50:
+        if len(self.violations) < 1_000:
             self.violations.append(text)
 
 
@@ -255,6 +256,8 @@ class Checker:
             tally.forget(now)
             tally.holds[key] = hold["amount"]
             tally.held += hold["amount"]
+            if not self.rules[policy]["actions"].keys() & _REFUSING:
+                continue
             if tally.within + tally.held > tally.threshold:
                 self.report.wrong(
                     f"{self.rules[policy]['name']}: {tally.within} settled and"

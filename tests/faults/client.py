@@ -145,6 +145,8 @@ class Caller(threading.Thread):
         answer = self.ask("check", "-", "POST", "/api/v1/authorize", body)
         if answer is not None:
             self.told["authorizations"] += 1
+            if not answer["allowed"]:
+                self.note("D", answer["id"])
 
     def reset(self) -> None:
         policy = self.chance.choice(self.config["policies"])["id"]

@@ -46,6 +46,8 @@ def policies(chance: random.Random, bots: list[str]) -> list[dict]:
     rolling = {"kind": "rolling", "seconds": 60}
     mail = {"email": {}, "throttle": {}}
     wanted = [
+        # It refuses nobody, and has something to tell after the first few calls.
+        policy("Told early", [("tokens", 1_000, life)], warn={}, email={}),
         policy("Everybody", [("tokens", 200_000, fixed(5))], **mail),
         policy("Each bot's calls", [("calls", 60, fixed(3))], group_by=["bot"]),
     ]
