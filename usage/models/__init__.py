@@ -1,0 +1,33 @@
+"""What happened: events, counters, reservations, conversations, prices, rollups."""
+
+from usage.models.conversations import (
+    Conversation,
+    ConversationSeen,
+    Message,
+)
+from usage.models.counting import (
+    Adjustment,
+    Counter,
+    EventId,
+    Reservation,
+    UsageEvent,
+)
+from usage.models.reports import (
+    HourlyRollup,
+    Price,
+    RollupProgress,
+)
+
+__all__ = [
+    "Adjustment",
+    "Conversation",
+    "ConversationSeen",
+    "Counter",
+    "EventId",
+    "HourlyRollup",
+    "Message",
+    "Price",
+    "Reservation",
+    "RollupProgress",
+    "UsageEvent",
+]

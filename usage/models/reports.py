@@ -1,0 +1,93 @@
+"""What pages and reports read: prices and hourly rollups."""
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from accounts.models import Account, Bot, PublicIdModel
+
+
+class Price(PublicIdModel):
+    """An account's own price of a model, in micro-USD per million tokens.
+
+    Either `input` and `output`, or one flat `total`. `model` takes a trailing `*`.
+    """
+
+    prefix = "prc"
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="prices")
+    model = models.CharField(max_length=200)
+    input = models.BigIntegerField(null=True, blank=True)
+    output = models.BigIntegerField(null=True, blank=True)
+    total = models.BigIntegerField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "model"], name="price_once_per_model"
+            ),
+            models.CheckConstraint(
+                condition=Q(input__gte=0, output__gte=0, total=None)
+                | Q(input=None, output=None, total__gte=0),
+                name="price_is_flat_or_split",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.model
+
+
+class HourlyRollup(models.Model):
+    """An hour's usage of one combination. Pages and reports read only these.
+
+    `id` is a digest of the combination. `cost` is micro-USD; `unpriced` counts the
+    events without a price.
+    """
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    account = models.ForeignKey(Account, models.CASCADE, related_name="rollups")
+    hour = models.DateTimeField()
+    project_id = models.UUIDField(null=True, blank=True)
+    bot = models.ForeignKey(
+        Bot, models.DO_NOTHING, related_name="rollups", db_constraint=False
+    )
+    key_id = models.UUIDField(null=True, blank=True)
+    user = models.CharField(max_length=256, blank=True, default="")
+    model = models.CharField(max_length=200, blank=True, default="")
+    events = models.BigIntegerField(default=0)
+    tokens = models.BigIntegerField(default=0)
+    input_tokens = models.BigIntegerField(default=0)
+    output_tokens = models.BigIntegerField(default=0)
+    messages = models.BigIntegerField(default=0)
+    conversations = models.BigIntegerField(default=0)
+    calls = models.BigIntegerField(default=0)
+    cost = models.BigIntegerField(default=0)
+    unpriced = models.BigIntegerField(default=0)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["account", "hour"], name="rollup_hour"),
+            models.Index(fields=["account", "bot", "hour"], name="rollup_bot_hour"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.hour:%Y-%m-%d %H}:00"
+
+
+class RollupProgress(models.Model):
+    """How far the rollups have read: every transaction below `horizon` is in them."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    horizon = models.BigIntegerField(default=0)
+    updated_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name_plural = "rollup progress"
+        constraints = [
+            models.CheckConstraint(condition=Q(id=1), name="rollup_progress_is_one_row")
+        ]
+
+    def __str__(self) -> str:
+        return str(self.horizon)
