@@ -7,10 +7,7 @@ from django.db import connection
 from django.test import Client
 from playwright.sync_api import sync_playwright
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium"),
-]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
