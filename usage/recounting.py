@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +28,9 @@ from usage.rulebook import Book, LiveRule, Match
 
 # An event and an edit read their clocks before they take the account's lock.
 _SLACK = timedelta(seconds=15)
+# And so do two batches that count in one window.
+_SKEW = timedelta(seconds=2)
+_NEVER = datetime.max.replace(tzinfo=UTC)
 _PRUNED = """SELECT r.hour FROM (SELECT hour, sum(events) AS events
 FROM usage_hourlyrollup WHERE account_id = %(account)s GROUP BY hour) AS r
 LEFT JOIN (SELECT date_trunc('hour', occurred_at, 'UTC') AS hour, count(*) AS events
@@ -120,6 +123,10 @@ class _Recounting:
             if counter.kind == "fixed":
                 key = (counter.policy_id, counter.limit_key, counter.subject_key)
                 self.fixed[key].append(counter)
+        for chain in self.fixed.values():
+            chain.sort(key=_start)
+        # By chain of fixed windows: the latest that an event was found to count in.
+        self.opened: dict[tuple[UUID, str, str], datetime] = {}
         self.emptied: dict[UUID, datetime] = {}
         for book in self.history.books:
             for live in book.rules:
@@ -135,7 +142,9 @@ class _Recounting:
             self.sums.pruned = [row[0] for row in cursor.fetchall()]
         self._adjustments()
         settled = self._reservations()
-        events = UsageEvent.objects.filter(account=self.account).order_by("id")
+        events = UsageEvent.objects.filter(account=self.account)
+        # In the order in which batches had the counters' locks.
+        events = events.order_by("sequence")
         for event in events.iterator(chunk_size=5_000):
             self._event(event, settled)
         return self.sums
@@ -246,15 +255,37 @@ class _Recounting:
             place = place_of(match, limit, event.occurred_at)
             counter = self.counters.get(place.id)
             return () if counter is None else (counter,)
-        rows = self.fixed[match.policy_id, limit.key, match.subject_key]
+        key = (match.policy_id, limit.key, match.subject_key)
+        told = event.occurred_at != event.created_at
         moment = min(event.occurred_at, event.created_at)
-        holding = [row for row in rows if _holds(row, moment)]
-        if not holding and event.occurred_at == event.created_at:
-            # Another process had opened the window by a clock that was ahead.
-            holding = [row for row in rows if _holds(row, moment + _SLACK)]
+        row = self._window_at(key, moment, told=told)
+        return () if row is None else (row,)
+
+    def _window_at(
+        self, key: tuple[UUID, str, str], moment: datetime, *, told: bool
+    ) -> Counter | None:
+        """Return the fixed window that an event of this moment counted in.
+
+        One that does not tell its time counts in the open window, also if a process
+        whose clock was read a little later had opened it.
+        """
+        rows = self.fixed[key]
+        place = bisect_right(rows, moment, key=_start)
+        holding = [
+            row for row in rows[max(0, place - 2) : place] if _holds(row, moment)
+        ]
         if len(holding) > 1:
             self.sums.doubtful.update(row.id for row in holding)
-        return holding[:1]
+        found = holding[-1] if holding else None
+        following = rows[place] if place < len(rows) else None
+        if not told and following is not None and _start(following) - moment < _SKEW:
+            if found is not None:
+                self.sums.doubtful |= {found.id, following.id}
+            if found is None or self.opened.get(key, moment) >= _start(following):
+                found = following
+        if found is not None:
+            self.opened[key] = max(self.opened.get(key, moment), _start(found))
+        return found
 
     def _add(
         self, counter: Counter, amount: int, moment: datetime, recorded: datetime
@@ -283,6 +314,11 @@ class _Recounting:
         ]
         in_all = set.intersection(*counted)
         self.sums.doubtful |= set().union(*counted) - in_all
+
+
+def _start(counter: Counter) -> datetime:
+    """When a window began; a head that never opened one sorts last."""
+    return counter.window_start or _NEVER
 
 
 def _holds(counter: Counter, moment: datetime) -> bool:

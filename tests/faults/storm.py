@@ -225,4 +225,13 @@ class Storm:
             part.kill()
         notes = sorted(self.folder.glob("acks-*.tsv"))
         with self.house.connect() as database:
-            return Checker(database, self.wanted, notes).check()
+            report = Checker(database, self.wanted, notes).check()
+        # The product's own recount must come to the same.
+        recount = [sys.executable, "manage.py", "reconcile_usage"]
+        environment = self.house.environment()
+        told = subprocess.run(
+            recount, cwd=ROOT, env=environment, capture_output=True, text=True
+        )
+        if told.returncode:
+            report.wrong(f"reconcile_usage: {told.stdout[-2000:]}{told.stderr[-500:]}")
+        return report

@@ -91,6 +91,26 @@ def test_what_the_ledger_counts_is_recounted(house, window, group_by):
     assert any(each.held for each in found)
 
 
+def test_a_clock_a_little_behind_counts_in_the_open_window(house):
+    """Two lanes read their clocks before they wait for each other."""
+    house.policy(threshold=1_000, window=FIXED_10)
+    house.later(minutes=1)
+    house.send(tokens=1)
+    house.later(seconds=-1)
+    house.send(tokens=2)
+    (found,) = recount(house)
+    assert (found.status, found.used) == (OK, 3)
+    house.later(seconds=11.5)
+    house.send(tokens=4)
+    house.later(seconds=-1)  # the first window holds this moment, and is over
+    house.send(tokens=8)
+    assert {found.used for found in recount(house)} == {3, 12}
+    assert statuses(house) == {OK}
+    Counter.objects.filter(used=3).update(used=5)
+    Counter.objects.filter(used=12).update(used=10)
+    assert statuses(house, fix=True) == {UNVERIFIABLE}
+
+
 def test_resets_are_part_of_the_count(house):
     policies = [
         house.policy(threshold=100_000, window=window)
