@@ -100,9 +100,16 @@ def _wide(policies: list[Policy], now) -> list[Caller]:
         )
         for account, text in zip(accounts, texts, strict=True)
     )
-    copied = (
-        "type name document limits actions rollout_mode counting_since revision".split()
-    )
+    copied = [
+        "type",
+        "name",
+        "document",
+        "limits",
+        "actions",
+        "rollout_mode",
+        "counting_since",
+        "revision",
+    ]
     Policy.objects.bulk_create(
         Policy(account=a, id=ids.new_id(now), **{n: getattr(p, n) for n in copied})
         for a in accounts

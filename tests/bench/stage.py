@@ -21,7 +21,8 @@ from unittest import mock
 from urllib.parse import quote, urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-OURS = ("POLICYHUB_", "DATABASE_URL", "BROKER_URL", "PORT", "DJANGO_", "LEDGER_", "LANE_")
+OURS = ("POLICYHUB_", "DATABASE_URL", "BROKER_URL", "PORT", "DJANGO_")
+OURS += ("LEDGER_", "LANE_")
 READY_SECONDS = 120
 
 
