@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 
 from accounts.errors import DomainError, Overloaded, Unavailable
-from usage import crashpoints, metrics
+from usage import crashpoints, metrics, statements
 from usage.batch import Decided, Overdue, batch
 from usage.drivers import RETRIED, InDoubt, drive_async
 from usage.entries import Item, Outcome
@@ -181,7 +181,7 @@ class AsyncLedger:
                 await self._disconnect()
                 raise Unavailable(retry_after=1) from lost
             else:
-                return Decided(decided.outcomes[len(ahead) :], decided.transaction)
+                return decided._replace(outcomes=decided.outcomes[len(ahead) :])
         raise Unavailable(retry_after=1)
 
     async def _attempt(self, items: list[Item], now: datetime) -> Decided:
@@ -193,22 +193,40 @@ class AsyncLedger:
         except InDoubt as doubt:
             await self._disconnect()
             metrics.IN_DOUBT.inc()
-            if await self._committed(doubt.decided.transaction):
+            if await self._committed(doubt.decided):
                 return doubt.decided
             raise Restart from doubt
         crashpoints.reach("batch-committed")
         return decided
 
-    async def _committed(self, transaction: str | None) -> bool:
-        """Return whether a transaction was committed. Raises OperationalError."""
+    async def _committed(self, decided: Decided) -> bool:
+        """Return whether a batch was committed. Raises OperationalError."""
         while True:
             database = await self._connect()
             asked = "SELECT pg_xact_status(%s::text::xid8)"
-            row = await (await database.execute(asked, [transaction])).fetchone()
+            row = await (
+                await database.execute(asked, [decided.transaction])
+            ).fetchone()
             status = row[0] if row else None
+            if status == "committed":
+                return await self._is_there(database, decided)
             if status != "in progress":
-                return bool(status == "committed")
+                return False
             await asyncio.sleep(0.02)
+
+    async def _is_there(
+        self, database: psycopg.AsyncConnection[Any], decided: Decided
+    ) -> bool:
+        """Return whether the batch's own row is there.
+
+        After a crash PostgreSQL may give an id that never reached the disk to another
+        transaction, whose commit is not ours.
+        """
+        if decided.witness is None:
+            return True
+        table, row_id = decided.witness
+        found = await database.execute(statements.WITNESSES[table], [row_id])
+        return await found.fetchone() is not None
 
     async def _watched(self, attempt: Coroutine[Any, Any, Decided]) -> Decided:
         """Wait for a batch as long as the database can be reached beside it."""

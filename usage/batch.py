@@ -47,10 +47,15 @@ from usage.writing import as_json, counter_row, write
 
 
 class Decided(NamedTuple):
-    """A batch that only has to be committed; `transaction` is its id, if it writes."""
+    """A batch that only has to be committed.
+
+    `transaction` is its id, if it writes; `witness` a table and the id of a row that it
+    writes there, if there is one.
+    """
 
     outcomes: list[Outcome]
     transaction: str | None
+    witness: tuple[str, UUID] | None = None
 
 
 Steps = Generator[list[Statement], list[Any], Decided]
@@ -77,7 +82,15 @@ def batch(items: Sequence[Item], *, books: Rulebooks, now: datetime) -> Steps:
     crashpoints.reach("batch-written")
     books.remember_blocks(work.covers, work.blocks)
     books.tidy()
-    return Decided(_outcomes(work, items), work.transaction)
+    return Decided(_outcomes(work, items), work.transaction, _witness(work))
+
+
+def _witness(work: Work) -> tuple[str, UUID] | None:
+    """Name a row that is there if, and only if, the batch was committed."""
+    for table in ("decisions", "events"):
+        for row in work.rows.get(table, ()):
+            return table, row["id"]
+    return None
 
 
 def _process(work: Work, entry: Entry) -> None:

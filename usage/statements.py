@@ -223,6 +223,11 @@ FROM jsonb_to_recordset($1::jsonb) AS r(id uuid, account_id uuid, sequence bigin
     estimate jsonb, subject jsonb, policies jsonb, retry_after bigint,
     reservation_id text, created_at timestamptz)"""
 
+WITNESSES = {
+    "decisions": "SELECT 1 FROM audit_decisionrecord WHERE id = %s",
+    "events": "SELECT 1 FROM usage_usageevent WHERE id = %s",
+}
+
 REPLAY_DECISIONS = (
     INSERT_DECISIONS.replace(
         "SELECT id, account_id, sequence,",

@@ -9,12 +9,14 @@ from django.utils.timezone import now as utc_now
 
 from accounts.actors import SYSTEM
 from accounts.errors import Overloaded, Unavailable
+from accounts.ids import new_id
 from accounts.services import create_key
 from api.lane import lane_conninfo
 from audit.models import DecisionRecord
 from tests.usage.door import Door
 from tests.usage.house import House
 from usage.async_ledger import AsyncLedger
+from usage.batch import Decided
 from usage.entries import CallerKey, CallIn, EventIn, Item
 from usage.failing_open import OpenAnswers
 from usage.models import Counter, Reservation, UsageEvent
@@ -229,3 +231,21 @@ async def test_one_bad_entry_fails_neither_its_neighbours_nor_the_loop(
     assert all(answer.answers[0].body["allowed"] for answer in answers)
     assert "an entry failed its batch" in caplog.text
     assert (await body_of(ledger, ask(house, key)))["allowed"] is True
+
+
+async def test_another_transactions_commit_is_not_ours(ledger, house, key):
+    await ledger.submit(ask(house, key))
+    decision = await DecisionRecord.objects.aget()
+
+    @in_thread
+    def committed_since():
+        with connections["default"].cursor() as cursor:
+            cursor.execute("SELECT pg_current_xact_id()::text")
+            return cursor.fetchone()[0]
+
+    transaction = await committed_since()
+    ours = Decided([], transaction, ("decisions", decision.id))
+    never_written = Decided([], transaction, ("decisions", new_id(utc_now())))
+
+    assert await ledger._committed(ours) is True
+    assert await ledger._committed(never_written) is False
