@@ -1,5 +1,6 @@
 """The lane's root: hot routes, probes, and everything else on to the pages."""
 
+import gc
 import json
 import os
 from collections.abc import AsyncIterator
@@ -23,6 +24,9 @@ from policyhub.forward import Pages  # noqa: E402
 
 pages = Pages(pages_socket(ENV.state_dir))
 NO_STORE = {"Cache-Control": "no-store"}
+# A full collection walks through everything that Django has loaded, 50 ms in which no
+# call is answered. What is there at the start stays; what comes is looked at less often.
+GC_THRESHOLDS = (20_000, 20, 100)
 
 
 async def healthz(request: Request) -> Response:
@@ -53,6 +57,9 @@ async def readyz(request: Request) -> Response:
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
     """Open what the hot routes need; close it and the way to the pages at the end."""
     async with lane.lifespan(app):
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
         yield
     await pages.close()
 

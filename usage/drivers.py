@@ -1,18 +1,19 @@
 """The two drivers of the ledger's batches: a few lines of I/O each, no decisions."""
 
-from collections.abc import Generator, Sequence
+import asyncio
+from collections.abc import Generator
 from typing import Any, TypeVar
 
 import psycopg
 from django.db import connection
-from psycopg import AsyncRawCursor, RawCursor
+from psycopg import RawCursor
 
 from usage.batch import Decided
 from usage.statements import Statement
+from usage.wire import Reply, Wire
 
 RETRIED = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
 
-Reply = list[Sequence[Any] | None]
 Result = TypeVar("Result")
 
 
@@ -57,23 +58,28 @@ async def drive_async(
 
     Raises InDoubt if the connection is lost when everything but COMMIT is done.
     """
+    wire = Wire(database)
     decided: Decided | None = None
     try:
-        async with database.pipeline(), database.transaction():
-            decided = await _run(database, steps)
-    except RETRIED:
+        wire.begin()
+        decided = await _run(wire, steps)
+        await wire.commit()
+    except asyncio.CancelledError:
+        wire.close()
         raise
     except psycopg.OperationalError as lost:
-        if decided is None or decided.transaction is None:
+        await wire.give_up()
+        in_doubt = decided is not None and decided.transaction is not None
+        if decided is None or not in_doubt or isinstance(lost, RETRIED):
             raise
         raise InDoubt(decided) from lost
+    except BaseException:
+        await wire.give_up()
+        raise
     return decided
 
 
-async def _run(
-    database: psycopg.AsyncConnection[Any],
-    steps: Generator[list[Statement], Any, Decided],
-) -> Decided:
+async def _run(wire: Wire, steps: Generator[list[Statement], Any, Decided]) -> Decided:
     reply: Reply | None = None
     while True:
         try:
@@ -81,12 +87,4 @@ async def _run(
         except StopIteration as done:
             decided: Decided = done.value
             return decided
-        cursors = []
-        for statement in wanted:
-            cursor = AsyncRawCursor(database)
-            await cursor.execute(statement.sql, statement.parameters, prepare=True)
-            cursors.append(cursor)
-        reply = [
-            await cursor.fetchall() if statement.rows else None
-            for statement, cursor in zip(wanted, cursors, strict=True)
-        ]
+        reply = await wire.ask(wanted)
