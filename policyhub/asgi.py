@@ -25,7 +25,7 @@ from policyhub.forward import Pages  # noqa: E402
 pages = Pages(pages_socket(ENV.state_dir))
 NO_STORE = {"Cache-Control": "no-store"}
 # A full collection walks through everything that Django has loaded, 50 ms in which no
-# call is answered. What is there at the start stays; what comes is looked at less often.
+# call is answered. What is there at the start stays; the rest is looked at less often.
 GC_THRESHOLDS = (20_000, 20, 100)
 
 

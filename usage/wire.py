@@ -125,7 +125,7 @@ class Wire:
             self._forget_unprepared(unanswered, results)
             raise psycopg.errors.error_from_result(failed)
         transformer = self._memory.transformer
-        answers = []
+        answers: list[Sequence[Any]] = []
         for result, (_, is_wanted) in zip(results, unanswered, strict=True):
             if is_wanted:
                 transformer.set_pgresult(result)
@@ -146,7 +146,8 @@ class Wire:
 
     async def _results(self) -> list[Any]:
         """Read all results up to the end of the round trip."""
-        pg, results = self._pg, []
+        pg = self._pg
+        results: list[Any] = []
         is_sent = pg.flush() == 0
         while True:
             while pg.is_busy():
