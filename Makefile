@@ -10,7 +10,7 @@ INSTALL := install --no-compile --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
 FAULTS ?= short
-.PHONY: help run install test faults browser check fmt lock clean
+.PHONY: help run install test faults bench browser check fmt lock clean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -22,6 +22,9 @@ install: .venv/dev-installed ## Install what the checks and tests need
 
 test: .venv/dev-installed browser ## Run all tests, on servers of their own
 	$(BIN)/python -m pytest -n 2
+
+bench: .venv/dev-installed ## Measure the ledger, write docs/performance.md (BENCH=quick)
+	BENCH=$(BENCH) $(BIN)/python -m tests.bench
 
 faults: .venv/dev-installed ## Kill, crash and cut what runs, and count (FAULTS=long)
 	FAULTS=$(FAULTS) $(BIN)/python -m tests.faults

@@ -1,0 +1,1 @@
+"""The pages with one slow page more, which only the bench mounts."""

@@ -1,0 +1,3 @@
+from policyhub.settings import *  # noqa: F403
+
+ROOT_URLCONF = "tests.bench.slow.urls"
