@@ -8,7 +8,7 @@ from policies.matching import Caller, Subject
 from policies.rules import Limit, UsageRule, Window
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reading:
     """Where one limit of one policy stands for one subject.
 
@@ -18,6 +18,7 @@ class Reading:
     hold may differ from another's), None for what the call itself says.
     """
 
+    # Not frozen for the same reason as PolicyReading.
     rule: UsageRule
     limit: Limit
     subject: Subject

@@ -31,7 +31,7 @@ def holds_required(rule: UsageRule, amounts: Mapping[str, int | None]) -> list[s
         return []
     said = with_default_hold(rule, amounts)
     metrics = {limit.metric for limit in rule.limits}
-    return [m for m in HELD_METRICS if m in metrics and not _says(said, m)]
+    return [m for m in HELD_METRICS if m in metrics and not says(said, m)]
 
 
 def with_default_hold(
@@ -44,16 +44,17 @@ def with_default_hold(
     """
     if not rule.default_hold:
         return amounts
-    unsaid = {m: n for m, n in rule.default_hold.items() if not _says(amounts, m)}
+    unsaid = {m: n for m, n in rule.default_hold.items() if not says(amounts, m)}
     filled: dict[str, int | None] = {**amounts, **unsaid}
-    if not _says(amounts, "tokens") and filled.get("tokens") is not None:
+    if not says(amounts, "tokens") and filled.get("tokens") is not None:
         # The parts that are known may be more than the default for the whole.
         parts = amount_of({**filled, "tokens": None}, "tokens")
         filled["tokens"] = max(filled["tokens"] or 0, parts or 0)
     return filled
 
 
-def _says(amounts: Mapping[str, int | None], metric: str) -> bool:
+def says(amounts: Mapping[str, int | None], metric: str) -> bool:
+    """Say whether an estimate names a metric, if only by its parts."""
     if amounts.get(metric) is not None:
         return True
     return metric == "tokens" and (

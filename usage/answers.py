@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from accounts import ids
 from policies.decision import (
     Decision,
     PolicyReading,
@@ -11,11 +12,12 @@ from policies.decision import (
     retry_after,
 )
 from policies.rules import micros_to_cost
-from usage.counters import Place
 from usage.entries import CallIn
 from usage.work import Entry, Reserved, Work, public, stamp
 
 _FIGURES = ("used", "held", "remaining")
+# What a project's key may not see of a policy that all projects share (G7).
+_NO_FIGURES = dict.fromkeys(_FIGURES)
 
 
 def decision_body(
@@ -23,22 +25,23 @@ def decision_body(
     decision: Decision,
     decision_id: UUID,
     reservation: dict[str, Any] | None,
+    readings: list[dict[str, Any]],
     now: datetime,
 ) -> dict[str, Any]:
-    """Return a decision as CONTRACT G shows it."""
-    policies = []
-    hidden = False
-    for reading, place in zip(decision.policies, entry.places, strict=True):
-        body = reading_body(reading)
-        if is_hidden(entry, place):
-            hidden = True
-            body |= dict.fromkeys(_FIGURES)
-        policies.append(body)
+    """Return a decision as CONTRACT G shows it; `readings` are its reading bodies."""
+    policies = readings
     message = decision.message
-    if hidden and decision.policy_id is not None:
-        message = message_without_figures(decision, now)
+    key = entry.item.key
+    if key is not None and key.project_id is not None:
+        policies = [
+            {**body, **_NO_FIGURES} if place.match.shared else body
+            for body, place in zip(readings, entry.places, strict=True)
+        ]
+        hidden = any(place.match.shared for place in entry.places)
+        if hidden and decision.policy_id is not None:
+            message = message_without_figures(decision, now)
     return {
-        "id": public("dec", decision_id),
+        "id": ids.encode_id("dec", decision_id),
         "allowed": decision.allowed,
         "decision": decision.decision,
         "reason_code": decision.reason_code,
@@ -58,12 +61,6 @@ def decision_body(
         "reservation": reservation,
         "policies": policies,
     }
-
-
-def is_hidden(entry: Entry, place: Place) -> bool:
-    """Say whether a project's key may not see a shared policy's figures (G7)."""
-    key = entry.item.key
-    return key is not None and key.project_id is not None and place.match.shared
 
 
 def reading_body(reading: PolicyReading) -> dict[str, Any]:
@@ -95,13 +92,14 @@ def decision_row(
     decision: Decision,
     decision_id: UUID,
     amounts: dict[str, int | None],
+    readings: list[dict[str, Any]],
 ) -> dict[str, Any]:
     """Return the decision record: what was asked, what was found, what was said."""
     key = entry.item.key
-    readings = []
-    for reading, place in zip(decision.policies, entry.places, strict=True):
-        row = reading_body(reading)
-        readings.append(row | {"limit": place.limit.key, "shared": place.match.shared})
+    found = [
+        {**body, "limit": place.limit.key, "shared": place.match.shared}
+        for body, place in zip(readings, entry.places, strict=True)
+    ]
     return {
         "id": decision_id,
         "account_id": entry.account_id,
@@ -127,7 +125,7 @@ def decision_row(
             "model": entry.caller.model if entry.caller else None,
             "reserve": request.reserve,
         },
-        "policies": readings,
+        "policies": found,
         "retry_after": None if decision.allowed else retry_after(decision, work.now),
         "created_at": work.now,
     }
@@ -136,7 +134,7 @@ def decision_row(
 def reservation_body(row: dict[str, Any]) -> dict[str, Any]:
     """Return a reservation that was just granted."""
     return {
-        "id": public("res", row["id"]),
+        "id": ids.encode_id("res", row["id"]),
         "state": "open",
         "expires_at": stamp(row["expires_at"]),
         "ttl_seconds": row["ttl_seconds"],

@@ -76,8 +76,8 @@ class AsyncLedger:
         answered: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answered))
         self._arrived.set()
-        # A caller who goes away does not take back what the batch has begun.
-        return await asyncio.shield(answered)
+        # A caller who goes away cancels the answer, not what the batch has begun.
+        return await answered
 
     async def serve(self) -> None:
         """Run batches until cancelled. One is in flight at a time."""

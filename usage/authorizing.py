@@ -6,26 +6,30 @@ from typing import Any
 
 from accounts import ids
 from accounts.errors import EstimateRequired, FieldError, UnknownReference
-from policies.covers import cover_of_bot
 from policies.decision import (
     BlockView,
     Call,
     Decision,
     Reading,
     decide,
-    holds_required,
     with_default_hold,
 )
 from policies.decision import amount_of as amount_in
+from policies.estimates import says
 from policies.rules import UsageRule
 from usage import counters
-from usage.answers import decision_body, decision_row, reservation_body
+from usage.answers import (
+    decision_body,
+    decision_row,
+    reading_body,
+    reservation_body,
+)
 from usage.counters import Counter, Place
 from usage.crossing import refused
 from usage.entries import Answer, CallIn, ReservationInfo, parts_of
 from usage.loading import replay
-from usage.rulebook import BotInfo
-from usage.work import Entry, Work, public, stamp
+from usage.rulebook import BotInfo, Match
+from usage.work import Entry, Work, stamp
 
 
 def authorize(work: Work, entry: Entry, request: CallIn) -> None:
@@ -39,7 +43,8 @@ def authorize(work: Work, entry: Entry, request: CallIn) -> None:
     if problems:
         entry.fail(EstimateRequired(errors=problems))
         return
-    readings = _readings(work, entry, costs)
+    found = [work.counters.get(place.id) for place in entry.places]
+    readings = _readings(work, entry, costs, found)
     bot = entry.bot
     if bot is None or entry.caller is None:
         return
@@ -51,13 +56,13 @@ def authorize(work: Work, entry: Entry, request: CallIn) -> None:
         now=work.now,
     )
     reservation = None
-    if any(readings[index].held > 0 for index in decision.refusals):
-        work.refused_for_holds = True
+    for index in decision.refusals:
+        if readings[index].held > 0:
+            work.refused_for_holds = True
     if request.reserve:
         if decision.allowed:
             reservation = _reserve(work, entry, bot, request, costs, amounts)
-            readings = _readings(work, entry, costs)
-            decision = _with_readings(decision, readings)
+            _show_holds(work, entry, decision)
         else:
             _refuse(work, entry, decision, readings)
     _answer(work, entry, request, decision, amounts, reservation)
@@ -88,9 +93,7 @@ def _amounts(
     work: Work, entry: Entry, request: CallIn, estimate: Mapping[str, int | None]
 ) -> dict[str, int | None]:
     """Fill an estimate: defaults of A2, the cost from the price list (A3)."""
-    said: dict[str, int | None] = dict(estimate)
-    said.setdefault("calls", 1)
-    said.setdefault("messages", 0)
+    said: dict[str, int | None] = {"calls": 1, "messages": 0, **estimate}
     if said.get("tokens") is None:
         said["tokens"] = amount_in(said, "tokens")
     if "conversations" not in said:
@@ -139,8 +142,8 @@ def _holds(
             estimate = with_default_hold(rule, request.estimate or {})
             said = _amounts(work, entry, request, estimate)
         costs[rule.policy_id] = said
-        if request.reserve and match.enforced:
-            for metric in _missing(rule, request.estimate or {}, said):
+        if request.reserve and match.enforced and match.held_metrics:
+            for metric in _missing(match, request.estimate or {}, said):
                 problems[metric] = {
                     "pointer": f"/estimate/{metric}",
                     "detail": f"{rule.name} needs an amount to hold.",
@@ -149,50 +152,57 @@ def _holds(
 
 
 def _missing(
-    rule: UsageRule, estimate: Mapping[str, int | None], filled: dict[str, int | None]
+    match: Match, estimate: Mapping[str, int | None], filled: dict[str, int | None]
 ) -> list[str]:
     """The metrics that must be said; an unpriced model is refused, not asked for."""
-    missing = holds_required(rule, {**estimate, "cost": filled["cost"]})
-    if "cost" in missing and filled.get("tokens") is not None:
-        # There are tokens but no price: `on_unpriced` answers that.
-        missing.remove("cost")
+    missing = []
+    for metric in match.held_metrics:
+        if metric == "cost":
+            # If there are tokens but no price, `on_unpriced` answers that.
+            unsaid = filled["cost"] is None and filled.get("tokens") is None
+        else:
+            unsaid = not says(estimate, metric)
+        if unsaid:
+            missing.append(metric)
     return missing
 
 
 def _unpriced(work: Work, entry: Entry, costs: Costs) -> list[UsageRule]:
     """The cost policies for whose call no price is known (A3)."""
     rules = []
-    model = entry.caller.model if entry.caller else None
-    unknown = model is not None and not entry.book.prices.knows(model, work.now)
     for match in entry.matches:
         rule = match.rule
-        if not any(limit.metric == "cost" for limit in rule.limits):
+        if not match.has_cost or costs[rule.policy_id].get("cost") is not None:
             continue
-        said = costs[rule.policy_id]
-        if said.get("cost") is None and (said.get("tokens") is not None or unknown):
+        model = entry.caller.model if entry.caller else None
+        unknown = model is not None and not entry.book.prices.knows(model, work.now)
+        if unknown or costs[rule.policy_id].get("tokens") is not None:
             rules.append(rule)
     return rules
 
 
-def _readings(work: Work, entry: Entry, costs: Costs) -> list[Reading]:
+def _readings(
+    work: Work, entry: Entry, costs: Costs, found: Sequence[Counter | None]
+) -> list[Reading]:
     readings = []
-    for place in entry.places:
-        counter = work.counters.get(place.id)
-        limit, rule = place.limit, place.match.rule
+    for place, counter in zip(entry.places, found, strict=True):
+        limit, match = place.limit, place.match
+        rule = match.rule
+        # Tokens were made whole with the estimate, so every metric is simply there.
+        cost = costs[rule.policy_id].get(limit.metric) or 0
         seen = counters.view(counter, limit, work.now)
-        cost = amount_in(costs[rule.policy_id], limit.metric) or 0
         remaining = limit.threshold - seen.used - seen.held
         is_over = remaining <= 0 or cost > remaining
         readings.append(
             Reading(
-                rule=rule,
-                limit=limit,
-                subject=place.match.subject,
-                used=seen.used,
-                held=seen.held,
-                resets_at=seen.resets_at or place.end,
-                retry_at=_retry_at(place, counter, cost) if is_over else None,
-                cost=cost,
+                rule,
+                limit,
+                match.subject,
+                seen.used,
+                seen.held,
+                seen.resets_at or place.end,
+                _retry_at(place, counter, cost) if is_over else None,
+                cost,
             )
         )
     return readings
@@ -217,7 +227,7 @@ def _blocks(work: Work, entry: Entry) -> list[BlockView]:
                     found.append(_unenforced(block))
                 else:
                     found.append(block)
-    found += work.blocks.get(cover_of_bot(entry.bot.id), ())
+    found += work.blocks.get(entry.bot.cover, ())
     return found
 
 
@@ -238,7 +248,7 @@ def _reserve(
     """Hold the call's cost in every counter it falls in; return the row."""
     holds = []
     for place in entry.places:
-        cost = amount_in(costs[place.match.rule.policy_id], place.limit.metric) or 0
+        cost = costs[place.match.rule.policy_id].get(place.limit.metric) or 0
         if cost > 0:
             holds.append(_hold(work, place, cost))
     reservation_id = ids.new_id(work.now)
@@ -268,7 +278,8 @@ def _reserve(
 def _said(said: Sequence[Mapping[str, int | None]]) -> dict[str, int]:
     """The most that any policy holds of each metric: what an estimate amounts to."""
     most: dict[str, int] = {}
-    for amounts in said:
+    # Without default holds it is the same estimate for all of them.
+    for amounts in {id(amounts): amounts for amounts in said}.values():
         for metric, amount in amounts.items():
             if amount:
                 most[metric] = max(most.get(metric, 0), amount)
@@ -277,32 +288,29 @@ def _said(said: Sequence[Mapping[str, int | None]]) -> dict[str, int]:
 
 def _hold(work: Work, place: Place, cost: int) -> dict[str, Any]:
     counter = work.counters[place.id]
+    if counter.kind not in counters.HEAD_KINDS:
+        counters.hold(counter, cost)
+        return {**place.hold, "amount": cost}
     counter, closed = counters.open_window(counter, place.limit, work.now)
     if closed is not None:
         work.counters[closed.id] = closed
     counters.bring_forward(counter, place.limit, work.now)
     counters.hold(counter, cost)
-    fixed_start = counter.window_start if counter.kind == "fixed" else None
-    closed_id = counters.closed_id(counter, fixed_start) if fixed_start else None
-    return {
-        "counter": str(place.id),
-        "closed": str(closed_id) if closed_id else None,
-        "start": stamp(fixed_start),
-        "policy": place.match.rule.policy_id,
-        "limit": place.limit.key,
-        "metric": place.limit.metric,
-        "seconds": place.limit.window.seconds,
-        "amount": cost,
-    }
+    held = {**place.hold, "amount": cost}
+    if counter.kind == "fixed" and counter.window_start is not None:
+        start = counter.window_start
+        closed_id = str(counters.closed_id(counter, start))
+        held |= {"closed": closed_id, "start": stamp(start)}
+    return held
 
 
-def _with_readings(decision: Decision, readings: Sequence[Reading]) -> Decision:
+def _show_holds(work: Work, entry: Entry, decision: Decision) -> None:
     """Show each reading as it stands with the new hold in it."""
-    for shown, reading in zip(decision.policies, readings, strict=True):
-        shown.used, shown.held = reading.used, reading.held
-        shown.remaining = max(0, reading.remaining)
-        shown.resets_at = reading.resets_at
-    return decision
+    for shown, place in zip(decision.policies, entry.places, strict=True):
+        seen = counters.view(work.counters.get(place.id), place.limit, work.now)
+        shown.used, shown.held = seen.used, seen.held
+        shown.remaining = max(0, shown.threshold - seen.used - seen.held)
+        shown.resets_at = seen.resets_at or place.end
 
 
 def _refuse(
@@ -323,7 +331,8 @@ def _answer(
 ) -> None:
     decision_id = ids.new_id(work.now)
     shown = reservation_body(reservation) if reservation else None
-    body = decision_body(entry, decision, decision_id, shown, work.now)
+    readings = [reading_body(reading) for reading in decision.policies]
+    body = decision_body(entry, decision, decision_id, shown, readings, work.now)
     if reservation is not None:
         if request.idempotency_key:
             reservation["answer"] = body
@@ -331,8 +340,10 @@ def _answer(
             work.idempotent[entry.account_id, request.idempotency_key] = first
         work.write("reservations", reservation)
     if not request.dry_run:
-        row = decision_row(work, entry, request, decision, decision_id, amounts)
-        if reservation is not None:
-            row["reservation_id"] = public("res", reservation["id"])
+        row = decision_row(
+            work, entry, request, decision, decision_id, amounts, readings
+        )
+        if shown is not None:
+            row["reservation_id"] = shown["id"]
         work.write("decisions", row)
     entry.answer = Answer(body=body)

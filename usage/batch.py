@@ -25,7 +25,6 @@ from uuid import UUID
 
 import msgspec
 
-from policies.covers import cover_of_bot
 from policies.decision import BlockView
 from usage import crashpoints, statements
 from usage.authorizing import authorize
@@ -145,6 +144,9 @@ class _Keys:
         self.seen_new: dict[UUID, UUID] = {}
         self.seen: set[UUID] = set()
         self.conversations: list[dict[str, Any]] = []
+        # Entries share their places, which are told apart quicker than their keys.
+        self._locked: set[int] = set()
+        self._covered: set[int] = set()
         for entry in entries:
             self._add(work, entry)
         self.read -= self.lock
@@ -160,20 +162,29 @@ class _Keys:
         if isinstance(request, CallIn):
             if entry.seen is not None:
                 self.seen.add(entry.seen)
-            self.covers.update(m.cover for m in entry.matches if m.cover is not None)
+            self._add_covers(entry)
             if entry.bot is not None:
-                self.covers.add(cover_of_bot(entry.bot.id))
+                self.covers.add(entry.bot.cover)
         elif isinstance(request, EventIn):
             if entry.claim is not None and entry.claim not in self.claims:
                 self.claims[entry.claim] = claim_values(work, entry, request)
             if entry.seen is not None and not (entry.conversation or {}).get("id"):
                 self.seen_new[entry.seen] = entry.account_id
-            self.covers.update(m.cover for m in entry.matches if m.cover is not None)
+            self._add_covers(entry)
         if entry.conversation is not None:
             self.conversations.append(entry.conversation)
 
+    def _add_covers(self, entry: Entry) -> None:
+        for match in entry.matches:
+            if match.cover is not None and id(match) not in self._covered:
+                self._covered.add(id(match))
+                self.covers.add(match.cover)
+
     def _add_counters(self, work: Work, entry: Entry) -> None:
         for place in entry.places:
+            if id(place) in self._locked:
+                continue
+            self._locked.add(id(place))
             self.lock.add(place.id)
             if place.id not in work.books.known_counters and place.id not in self.open:
                 self.open[place.id] = new_counter(place, entry.account_id, work.now)

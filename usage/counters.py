@@ -48,24 +48,26 @@ class Counter:
     moved: bool = False
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=16_384)
 def counter_id(policy_id: UUID, limit_key: str, subject_key: str, start: str) -> UUID:
     """Return a counter's key; `start` is the window's start, or "head"."""
     text = f"{limit_key}\n{subject_key}\n{start}".encode("utf-8", "surrogatepass")
     return UUID(bytes=blake2b(text, digest_size=16, key=policy_id.bytes).digest())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Place:
     """Where one limit counts a call: the counter's key and its window, if it is known.
 
-    A head's window is chosen under its lock, so its bounds are None here.
+    A head's window is chosen under its lock, so its bounds are None here. `hold` is
+    what every hold of a place says. Nobody changes one: calls share them.
     """
 
     match: Match
     limit: Limit
     id: UUID
     bounds: windows.Bounds | None
+    hold: dict[str, Any]
 
     @property
     def end(self) -> datetime | None:
@@ -75,14 +77,38 @@ class Place:
 
 def place_of(match: Match, limit: Limit, moment: datetime) -> Place:
     """Return where a limit counts what happened at `moment`."""
+    latest: Place | None = match.latest.get(limit.key)
+    if latest is not None:
+        bounds = latest.bounds
+        if bounds is None or (
+            bounds.start <= moment and (bounds.end is None or moment < bounds.end)
+        ):
+            return latest
+    place = match.latest[limit.key] = _place_of(match, limit, moment)
+    return place
+
+
+def _place_of(match: Match, limit: Limit, moment: datetime) -> Place:
     kind = limit.window.kind
     if kind in HEAD_KINDS:
         key = counter_id(match.policy_id, limit.key, match.subject_key, "head")
-        return Place(match, limit, key, None)
+        return Place(match, limit, key, None, _hold_at(match, limit, key))
     bounds = windows.bounds(limit.window, moment)
     start = bounds.start.isoformat()
     key = counter_id(match.policy_id, limit.key, match.subject_key, start)
-    return Place(match, limit, key, bounds)
+    return Place(match, limit, key, bounds, _hold_at(match, limit, key))
+
+
+def _hold_at(match: Match, limit: Limit, key: UUID) -> dict[str, Any]:
+    return {
+        "counter": str(key),
+        "closed": None,
+        "start": None,
+        "policy": match.rule.policy_id,
+        "limit": limit.key,
+        "metric": limit.metric,
+        "seconds": limit.window.seconds,
+    }
 
 
 def new_counter(place: Place, account_id: UUID, now: datetime) -> Counter:
@@ -110,15 +136,20 @@ def new_counter(place: Place, account_id: UUID, now: datetime) -> Counter:
     return counter
 
 
-_read_subject = msgspec.json.Decoder(list[list[str | None]]).decode
 _read_fired = msgspec.json.Decoder(dict[str, int]).decode
+
+
+@lru_cache(maxsize=4_096)
+def _read_subject(text: str) -> list[list[str | None]]:
+    """Read a subject; nobody changes one, so counters of one subject share it."""
+    return msgspec.json.decode(text, type=list[list[str | None]])
 
 
 def from_row(row: Sequence[Any]) -> Counter:
     """Make a counter of a row of `statements.LOCK_COUNTERS`."""
     counter = Counter(*row)
     counter.subject = _read_subject(row[7])
-    counter.fired = _read_fired(row[15])
+    counter.fired = _read_fired(row[15]) if row[15] != "{}" else {}
     return counter
 
 
@@ -139,7 +170,7 @@ def bring_forward(counter: Counter, limit: Limit, now: datetime) -> None:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class View:
     """What a limit has counted in the window that a call now falls in."""
 

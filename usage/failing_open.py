@@ -99,11 +99,11 @@ def _open(
     if not resolve_caller(entry, request) or not _may_pass(entry, books, now):
         return None
     decision_id = ids.new_id(now)
-    answer = Answer(body=decision_body(entry, _DECISION, decision_id, None, now))
+    answer = Answer(body=decision_body(entry, _DECISION, decision_id, None, [], now))
     if request.dry_run:
         return answer, None
     work = Work(now=now, books=books)
-    row = decision_row(work, entry, request, _DECISION, decision_id, {})
+    row = decision_row(work, entry, request, _DECISION, decision_id, {}, [])
     return answer, row
 
 

@@ -15,8 +15,8 @@ from uuid import UUID
 import msgspec
 
 from accounts import ids
-from policies.covers import cover_of_policy
-from policies.decision import BlockView
+from policies.covers import cover_of_bot, cover_of_policy
+from policies.decision import BlockView, holds_required
 from policies.matching import (
     Caller,
     Subject,
@@ -46,6 +46,7 @@ class BotInfo:
     project_id: UUID | None
     owner: str | None
     state: str
+    cover: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,11 @@ class Match:
     cover: UUID | None
     enforced: bool
     shared: bool
+    # What an enforced hold has to say of a reserving call (B6), and whether it costs.
+    held_metrics: tuple[str, ...] = ()
+    has_cost: bool = False
+    # The places where it counts now, by limit: worked out once a window.
+    latest: dict[str, Any] = field(default_factory=dict, compare=False)
 
 
 @dataclass(slots=True)
@@ -92,6 +98,8 @@ class Book:
     bots: dict[str, BotInfo | None] = field(default_factory=dict)
     keys: dict[UUID, KeyInfo | None] = field(default_factory=dict)
     _matches: dict[Caller, tuple[Match, ...]] = field(default_factory=dict)
+    # Callers share what they match: there are fewer subjects than callers.
+    _shared: dict[tuple[UUID, Subject, bool], Match] = field(default_factory=dict)
 
     def matches(self, caller: Caller) -> tuple[Match, ...]:
         """Return every live usage policy that the caller falls under, by policy id."""
@@ -100,11 +108,23 @@ class Book:
             if len(self._matches) >= _MATCHES_KEPT:
                 self._matches.clear()
             found = tuple(
-                _match(live, caller, subject_of(live.rule.group_by, caller))
-                for live in self.rules
-                if matches(live.rule.scope, caller)
+                [
+                    self._match(live, caller)
+                    for live in self.rules
+                    if matches(live.rule.scope, caller)
+                ]
             )
             self._matches[caller] = found
+        return found
+
+    def _match(self, live: LiveRule, caller: Caller) -> Match:
+        subject = subject_of(live.rule.group_by, caller)
+        key = (live.policy_id, subject, enforced(live.rule, caller))
+        found = self._shared.get(key)
+        if found is None:
+            if len(self._shared) >= _MATCHES_KEPT:
+                self._shared.clear()
+            found = self._shared[key] = _match(live, caller, subject)
         return found
 
     def match_for(self, policy: str, caller: Caller, subject: Subject) -> Match | None:
@@ -120,7 +140,14 @@ class Book:
             bot_id, _, external_id, name, project_id, owner, state = row
             public_id = ids.encode_id("bot", bot_id)
             info = BotInfo(
-                bot_id, public_id, external_id, name, project_id, owner, state
+                bot_id,
+                public_id,
+                external_id,
+                name,
+                project_id,
+                owner,
+                state,
+                cover_of_bot(bot_id),
             )
             self.bots[public_id] = info
             if external_id is not None:
@@ -139,6 +166,8 @@ def _match(live: LiveRule, caller: Caller, subject: Subject) -> Match:
         cover=cover_of_policy(policy_id, key) if blocks else None,
         enforced=enforced(rule, caller),
         shared=live.project_id is None,
+        held_metrics=tuple(holds_required(rule, {})),
+        has_cost=any(limit.metric == "cost" for limit in rule.limits),
     )
 
 

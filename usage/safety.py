@@ -16,7 +16,7 @@ from django.db import transaction
 from accounts import ids
 from accounts.models import Account
 from alerts.models import Alert
-from policies.covers import cover_of_policy
+from policies.covers import cover_of_bot, cover_of_policy
 from policies.matching import Caller, Subject, effective_user, enforced
 from policies.models import Block, Policy
 from policies.rules import Limit, UsageRule
@@ -175,4 +175,5 @@ def _bot(account: Account, rule: UsageRule, counter: Counter) -> BotInfo | None:
         bot.project_id,
         bot.owner,
         bot.state,
+        cover_of_bot(bot.id),
     )

@@ -84,12 +84,12 @@ class Wanted:
         request, key = entry.request, entry.item.key
         if key is not None and key.id not in entry.book.keys:
             self.keys[key.id] = entry.book
-        if isinstance(request, CallIn | EventIn):
+        if isinstance(request, (CallIn, EventIn)):
             if request.bot not in entry.book.bots:
                 self.bots[request.bot] = (entry.book, decoded("bot", request.bot))
             if isinstance(request, CallIn) and request.idempotency_key:
                 self.replays.add(request.idempotency_key)
-        if isinstance(request, EventIn | ReleaseIn) and request.reservation:
+        if isinstance(request, (EventIn, ReleaseIn)) and request.reservation:
             entry.reservation_id = decoded("res", request.reservation)
             if entry.reservation_id is not None:
                 where = (entry.account_id, entry.reservation_id)

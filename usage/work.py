@@ -122,7 +122,7 @@ def stamp(moment: datetime | None) -> str | None:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8_192)
 def public(prefix: str, value: UUID) -> str:
     """Return a public id; remembered, because the same ones come again and again."""
     return ids.encode_id(prefix, value)
@@ -130,4 +130,5 @@ def public(prefix: str, value: UUID) -> str:
 
 def uuids(values: Sequence[UUID]) -> str:
     """Return ids, ascending and once each, as the literal of a `uuid[]`."""
-    return "{" + ",".join(str(value) for value in sorted(set(values))) + "}"
+    # As texts they sort in the same order, and much quicker.
+    return "{" + ",".join(sorted({str(value) for value in values})) + "}"

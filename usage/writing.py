@@ -58,6 +58,21 @@ def counter_row(counter: Counter, now: datetime) -> dict[str, Any]:
     }
 
 
+def changed_row(counter: Counter, now: datetime) -> dict[str, Any]:
+    """Return what may change about a counter that has its row."""
+    return {
+        "id": counter.id,
+        "window_start": counter.window_start,
+        "window_end": counter.window_end,
+        "used": counter.used,
+        "held": counter.held,
+        "ring": counter.ring,
+        "ring_head": counter.ring_head,
+        "fired": counter.fired,
+        "updated_at": now,
+    }
+
+
 def write(work: Work) -> Generator[list[Statement], list[Any], None]:
     """Write everything in one round trip; nothing if there is nothing to write."""
     written: list[Statement] = []
@@ -103,13 +118,13 @@ def _counters(work: Work) -> list[Statement]:
     inserted = {counter.id for counter in closed}
     changed = [c for c in dirty if not c.moved and c.id not in inserted]
     written = []
-    for rows, sql in (
-        (moved, statements.MOVE_HEADS),
-        (closed, statements.INSERT_CLOSED),
-        (changed, statements.WRITE_COUNTERS),
+    for rows, sql, as_row in (
+        (moved, statements.MOVE_HEADS, changed_row),
+        (closed, statements.INSERT_CLOSED, counter_row),
+        (changed, statements.WRITE_COUNTERS, changed_row),
     ):
         if rows:
-            encoded = as_json([counter_row(counter, work.now) for counter in rows])
+            encoded = as_json([as_row(counter, work.now) for counter in rows])
             written.append(Statement(sql, (encoded,)))
     return written
 
