@@ -14,12 +14,9 @@ from django.conf import settings
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from psycopg.conninfo import make_conninfo
 from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
 from starlette.routing import Route
 
 from accounts.errors import (
-    BodyTooLarge,
     DomainError,
     FieldError,
     InvalidKey,
@@ -28,6 +25,7 @@ from accounts.errors import (
 )
 from api import lane_bodies as bodies
 from api.errors import PROBLEM_TYPE, InvalidQuery, headers, problem
+from api.hot import HotRequest, HotRoute, Reply
 from api.lane_keys import KeyRing
 from usage.async_ledger import AsyncLedger
 from usage.entries import (
@@ -43,16 +41,16 @@ from usage.failing_open import OpenAnswers
 from usage.spool import Spool
 
 _encode = msgspec.json.Encoder().encode
-_NO_STORE: Final = {"Cache-Control": "no-store"}
+_REPLAYED: Final = (b"idempotent-replayed", b"true")
 _TOUCH_SECONDS: Final = 15
 _JSON: Final = "application/json"
 _CLOUD_EVENT: Final = "application/cloudevents+json"
 _CLOUD_BATCH: Final = "application/cloudevents-batch+json"
 _LOOPBACK: Final = ("127.0.0.1", "::1")
-_FORWARDED: Final = ("x-forwarded-for", "forwarded")
+_FORWARDED: Final = (b"x-forwarded-for", b"forwarded")
 _TRUE: Final = ("1", "true", "yes")
 
-Endpoint = Callable[[Request], Awaitable[Response]]
+Endpoint = Callable[[HotRequest, CallerKey], Awaitable[Reply]]
 
 
 def lane_conninfo() -> str:
@@ -99,27 +97,25 @@ async def _touch(ring: KeyRing) -> None:
             await ring.touch(bodies.utc_now())
 
 
-def _guarded(*scopes: str) -> Callable[[Any], Endpoint]:
+def _guarded(*scopes: str) -> Callable[[Endpoint], HotRoute]:
     """Check the key before anything else, and answer every error as a problem."""
 
-    def wrap(endpoint: Callable[[Request, CallerKey], Awaitable[Response]]) -> Endpoint:
-        async def answer(request: Request) -> Response:
-            header = request.headers.get("authorization")
-            ring: KeyRing = request.app.state.keys
+    def wrap(endpoint: Endpoint) -> HotRoute:
+        async def answer(request: HotRequest) -> Reply:
+            header = request.header(b"authorization")
+            ring: KeyRing = request.state.keys
             try:
                 caller = await ring.caller(header, scopes, bodies.utc_now())
                 return await endpoint(request, caller)
             except DomainError as error:
                 return await _refuse(ring, header, error)
-            except ClientDisconnect:
-                return Response(status_code=400)
 
-        return answer
+        return HotRoute(answer)
 
     return wrap
 
 
-async def _refuse(ring: KeyRing, header: str | None, error: DomainError) -> Response:
+async def _refuse(ring: KeyRing, header: str | None, error: DomainError) -> Reply:
     """A bad key comes before every other fault (CONTRACT G2)."""
     if not isinstance(error, InvalidKey | Unavailable) and error.status < 500:
         try:
@@ -129,35 +125,38 @@ async def _refuse(ring: KeyRing, header: str | None, error: DomainError) -> Resp
     return failed(error)
 
 
-def failed(error: DomainError) -> Response:
+def failed(error: DomainError) -> Reply:
     """Answer an error as problem+json (CONTRACT G1)."""
-    told = _NO_STORE | headers(error)
-    return Response(_encode(problem(error)), error.status, told, PROBLEM_TYPE)
+    told = [
+        (name.lower().encode("latin-1"), value.encode("latin-1"))
+        for name, value in headers(error).items()
+    ]
+    return Reply(_encode(problem(error)), error.status, PROBLEM_TYPE.encode(), (*told,))
 
 
-def _answered(body: Any, status: int = 200, **told: str) -> Response:
-    return Response(_encode(body), status, _NO_STORE | told, _JSON)
+def _answered(body: Any, status: int = 200) -> Reply:
+    return Reply(_encode(body), status)
 
 
-async def _body(request: Request, most: int, *types: str) -> bytes:
+async def _body(request: HotRequest, most: int, *types: str) -> bytes:
     """Read a body of at most `most` bytes and of a type that the route takes."""
-    encoding = request.headers.get("content-encoding", "identity")
-    if encoding.lower() != "identity":
+    encoding = request.header(b"content-encoding")
+    if encoding is not None and encoding.lower() != "identity":
         raise UnsupportedMediaType("Send the body without a content encoding.")
-    given = request.headers.get("content-type", _JSON)
-    if given.partition(";")[0].strip().lower() not in types:
+    if _content_type(request) not in types:
         raise UnsupportedMediaType(f"Send the body as {types[0]}.")
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > most:
-            raise BodyTooLarge
-        chunks.append(chunk)
-    return b"".join(chunks)
+    return await request.body(most)
+
+
+def _content_type(request: HotRequest) -> str:
+    given = request.header(b"content-type")
+    if given is None:
+        return _JSON
+    return given.partition(";")[0].strip().lower()
 
 
 @_guarded("decide")
-async def authorize(request: Request, caller: CallerKey) -> Response:
+async def authorize(request: HotRequest, caller: CallerKey) -> Reply:
     """`POST /api/v1/authorize`: decide, and hold if the call reserves."""
     query = _query(request, "dry_run")
     raw = await _body(request, bodies.MAX_BODY, _JSON)
@@ -167,19 +166,19 @@ async def authorize(request: Request, caller: CallerKey) -> Response:
         idempotency_key=_idempotency_key(request),
     )
     answer = await _ask(request, caller, call)
-    told = {"Idempotent-Replayed": "true"} if answer.replayed else {}
+    told = [_REPLAYED] if answer.replayed else []
     seconds = (answer.body or {}).get("retry_after")
     if seconds is not None:
-        told["Retry-After"] = str(seconds)
-    return _answered(answer.body, 200, **told)
+        told.append((b"retry-after", b"%d" % seconds))
+    return Reply(_encode(answer.body), told=(*told,))
 
 
 @_guarded("usage:write")
-async def record(request: Request, caller: CallerKey) -> Response:
+async def record(request: HotRequest, caller: CallerKey) -> Reply:
     """`POST /api/v1/usage`: one event, a list of them, or CloudEvents."""
     _query(request)
     raw = await _body(request, bodies.MAX_BULK, _JSON, _CLOUD_EVENT, _CLOUD_BATCH)
-    given = request.headers.get("content-type", _JSON).partition(";")[0].strip().lower()
+    given = _content_type(request)
     if given == _CLOUD_EVENT:
         return await _record_one(request, caller, bodies.cloud_event_of(raw))
     if given == _CLOUD_BATCH:
@@ -192,7 +191,7 @@ async def record(request: Request, caller: CallerKey) -> Response:
 
 
 @_guarded("decide", "usage:write")
-async def release(request: Request, caller: CallerKey) -> Response:
+async def release(request: HotRequest, caller: CallerKey) -> Reply:
     """`POST /api/v1/reservations/{id}/release`: free a hold."""
     _query(request)
     bodies.check_release(await _body(request, bodies.MAX_BODY, _JSON))
@@ -201,7 +200,7 @@ async def release(request: Request, caller: CallerKey) -> Response:
 
 
 @_guarded("usage:read", "decide")
-async def budget(request: Request, caller: CallerKey) -> Response:
+async def budget(request: HotRequest, caller: CallerKey) -> Reply:
     """`GET /api/v1/budget`: what is left in every matching policy; leaves no trace."""
     query = _query(request, "bot", "user", "model")
     if not query.get("bot"):
@@ -226,9 +225,9 @@ async def budget(request: Request, caller: CallerKey) -> Response:
     )
 
 
-def _query(request: Request, *known: str) -> dict[str, str]:
+def _query(request: HotRequest, *known: str) -> dict[str, str]:
     """Return the query parameters. Raises InvalidQuery for one that is not known."""
-    given = dict(request.query_params)
+    given = request.query()
     problems: list[FieldError] = []
     for name, value in given.items():
         if name not in known:
@@ -242,8 +241,8 @@ def _query(request: Request, *known: str) -> dict[str, str]:
     return given
 
 
-def _idempotency_key(request: Request) -> str | None:
-    key = request.headers.get("idempotency-key")
+def _idempotency_key(request: HotRequest) -> str | None:
+    key = request.header(b"idempotency-key")
     if key is not None and not 1 <= len(key) <= 255:
         detail = "The Idempotency-Key must have 1 to 255 characters."
         raise InvalidQuery(detail)
@@ -251,7 +250,7 @@ def _idempotency_key(request: Request) -> str | None:
 
 
 async def _ask(
-    request: Request, caller: CallerKey, asked: CallIn | ReleaseIn
+    request: HotRequest, caller: CallerKey, asked: CallIn | ReleaseIn
 ) -> Answer:
     """Put one request to the ledger. Raises the error that it is answered with."""
     (answer,) = await _submit(request, caller, [asked])
@@ -263,14 +262,14 @@ async def _ask(
 
 
 async def _submit(
-    request: Request, caller: CallerKey, asked: Sequence[Any]
+    request: HotRequest, caller: CallerKey, asked: Sequence[Any]
 ) -> list[Answer | EventResult]:
-    ledger: AsyncLedger = request.app.state.ledger
+    ledger: AsyncLedger = request.state.ledger
     outcome = await ledger.submit(Item(caller.account_id, asked, caller))
     return outcome.answers
 
 
-async def _record_one(request: Request, caller: CallerKey, event: EventIn) -> Response:
+async def _record_one(request: HotRequest, caller: CallerKey, event: EventIn) -> Reply:
     """One event answers its error as the HTTP status (CONTRACT G)."""
     (result,) = await _submit(request, caller, [event])
     if result.error is not None:
@@ -279,11 +278,11 @@ async def _record_one(request: Request, caller: CallerKey, event: EventIn) -> Re
 
 
 async def _record_many(
-    request: Request,
+    request: HotRequest,
     caller: CallerKey,
     parts: Sequence[bytes],
     read: Callable[[bytes], EventIn],
-) -> Response:
+) -> Reply:
     """Several events: each has its own result, whatever becomes of the others."""
     results: list[dict[str, Any] | None] = []
     events: list[EventIn] = []
@@ -318,24 +317,27 @@ def _result(result: Answer | EventResult) -> dict[str, Any]:
     }
 
 
-async def metrics(request: Request) -> Response:
+@HotRoute
+async def metrics(request: HotRequest) -> Reply:
     """`GET /metrics`: this process's counters, for Prometheus.
 
     Open to this machine; from elsewhere, also through a proxy, with a key that may
     read the audit.
     """
-    host = request.client.host if request.client else ""
-    passed_on = any(name in request.headers for name in _FORWARDED)
+    host, _ = request.scope.get("client") or ("", 0)
+    passed_on = any(request.header(name) is not None for name in _FORWARDED)
     if host in _LOOPBACK and not passed_on:
-        return await _exposition(request, None)
-    return await _metrics_with_key(request)
+        return _exposition()
+    return await _read_metrics.answer(request)
 
 
-async def _exposition(request: Request, caller: CallerKey | None) -> Response:
-    return Response(generate_latest(), 200, _NO_STORE, CONTENT_TYPE_LATEST)
+def _exposition() -> Reply:
+    return Reply(generate_latest(), content_type=CONTENT_TYPE_LATEST.encode())
 
 
-_metrics_with_key = _guarded("audit:read")(_exposition)
+@_guarded("audit:read")
+async def _read_metrics(request: HotRequest, caller: CallerKey) -> Reply:
+    return _exposition()
 
 
 routes: list[Route] = [

@@ -18,6 +18,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "policyhub.settings")
 django.setup()
 
 from api import lane  # noqa: E402 (models need Django to be set up)
+from api.hot import ShortCut  # noqa: E402
 from policyhub.embedded.state import pages_socket  # noqa: E402
 from policyhub.env import ENV  # noqa: E402
 from policyhub.forward import Pages  # noqa: E402
@@ -64,7 +65,7 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
     await pages.close()
 
 
-app = Starlette(
+root = Starlette(
     routes=[
         *lane.routes,
         Route("/healthz", healthz),
@@ -73,4 +74,5 @@ app = Starlette(
     ],
     lifespan=lifespan,
 )
-app.router.redirect_slashes = False
+root.router.redirect_slashes = False
+app = ShortCut(root, lane.routes)
