@@ -11,6 +11,7 @@ from usage.models import (
     ConversationSeen,
     Counter,
     EventId,
+    FirstAnswer,
     HourlyRollup,
     Message,
     Price,
@@ -49,6 +50,17 @@ class EventIdAdmin(FactAdmin):
     list_filter = ["account"]
     list_select_related = ["account"]
     search_fields = ["=client_id"]
+    date_hierarchy = "created_at"
+    ordering = ["-created_at", "id"]
+
+
+@admin.register(FirstAnswer)
+class FirstAnswerAdmin(FactAdmin):
+    """Answers that an Idempotency-Key may ask for again."""
+
+    list_display = ["id", "account", "status", "created_at"]
+    list_filter = ["account"]
+    list_select_related = ["account"]
     date_hierarchy = "created_at"
     ordering = ["-created_at", "id"]
 

@@ -9,6 +9,7 @@ from usage.models.counting import (
     Adjustment,
     Counter,
     EventId,
+    FirstAnswer,
     Reservation,
     UsageEvent,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "ConversationSeen",
     "Counter",
     "EventId",
+    "FirstAnswer",
     "HourlyRollup",
     "Message",
     "Price",

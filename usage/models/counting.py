@@ -111,8 +111,11 @@ class Reservation(PublicIdModel):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["account", "idempotency_key"],
-                name="reservation_idempotency_key_is_unique",
+                fields=["account", "idempotency_key", "key_id"],
+                # A caller without a key is one caller.
+                nulls_distinct=False,
+                condition=Q(idempotency_key__isnull=False),
+                name="reservation_once_per_idempotency_key",
             ),
             models.CheckConstraint(
                 condition=Q(state__in=["open", "settled", "released", "expired"]),
@@ -206,6 +209,31 @@ class EventId(models.Model):
 
     def __str__(self) -> str:
         return f"{self.source} {self.client_id}"
+
+
+class FirstAnswer(models.Model):
+    """What a recorded event or a release with an `Idempotency-Key` was answered first.
+
+    `id` is a digest of (account, key, route, Idempotency-Key). Written in the
+    transaction of what it answers and kept 24 hours (CONTRACT G5).
+    """
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    account = models.ForeignKey(
+        Account, models.CASCADE, related_name="first_answers", db_constraint=False
+    )
+    request_digest = models.CharField(max_length=64)
+    status = models.PositiveSmallIntegerField()
+    answer = models.TextField()
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["created_at"], name="first_answer_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.created_at:%Y-%m-%d %H:%M}"
 
 
 class Adjustment(PublicIdModel):
