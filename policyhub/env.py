@@ -8,6 +8,7 @@ is not announced under https makes its own, once, in the state directory.
 
 import base64
 import os
+import re
 import secrets
 import warnings
 from collections.abc import Callable, Mapping
@@ -66,9 +67,18 @@ SETTINGS = (
         True,
     ),
     Setting("POLICYHUB_DEFAULT_FROM_EMAIL", "policyhub@<host>", "Sender of e-mails."),
+    Setting(
+        "POLICYHUB_PRIVATE_URLS",
+        "none",
+        "Origins that webhooks and upstreams may call although they are private, by"
+        " commas: http://127.0.0.1:9000, https://models.internal:*.",
+    ),
     Setting("LEDGER_BATCH_MAX", "256", "Calls in one ledger transaction, 1 to 4096."),
     Setting("LEDGER_QUEUE_MAX", "4096", "Calls that may wait, 1 to 1000000."),
     Setting("LANE_WORKERS", "1", "Processes of the lane, 1 to 64."),
+)
+_ORIGIN = re.compile(
+    r"https?://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:([0-9]{1,5}|\*))?", re.ASCII
 )
 NAMES = frozenset(setting.name for setting in SETTINGS)
 SECRETS = frozenset(setting.name for setting in SETTINGS if setting.secret)
@@ -99,6 +109,7 @@ class Environment:
     allowed_hosts: tuple[str, ...]
     email: Mapping[str, Any]
     default_from_email: str
+    private_urls: tuple[str, ...]
     ledger_batch_max: int
     ledger_queue_max: int
     lane_workers: int
@@ -236,6 +247,17 @@ def _email(reader: Reader, state_dir: Path) -> dict[str, Any]:
     return config
 
 
+def _private_urls(reader: Reader) -> tuple[str, ...]:
+    """Return the origins; what they open is in `accounts/outbound.py`."""
+    name = "POLICYHUB_PRIVATE_URLS"
+    origins = [part.strip().rstrip("/") for part in reader.text(name).split(",")]
+    for origin in filter(None, origins):
+        if _ORIGIN.fullmatch(origin) is None:
+            problem = f"must list origins such as http://127.0.0.1:9000, not {origin!r}"
+            raise WrongSetting(name, problem)
+    return tuple(filter(None, origins))
+
+
 def _secret(reader: Reader, name: str, state_dir: Path, *, required: bool) -> str:
     """Return the secret of that name, made once in the state directory if need be."""
     file, make, shortest = GENERATED[name]
@@ -318,6 +340,7 @@ def read(variables: Mapping[str, str]) -> Environment:
         default_from_email=reader.text(
             "POLICYHUB_DEFAULT_FROM_EMAIL", f"PolicyHub <policyhub@{site_host}>"
         ),
+        private_urls=_private_urls(reader),
         ledger_batch_max=reader.integer("LEDGER_BATCH_MAX", 256, 1, 4096),
         ledger_queue_max=reader.integer("LEDGER_QUEUE_MAX", 4096, 1, 1_000_000),
         lane_workers=reader.integer("LANE_WORKERS", 1, 1, 64),

@@ -9,6 +9,7 @@ POLICYHUB_STATE_DIR = ENV.state_dir
 POLICYHUB_SITE_URL = ENV.site_url
 POLICYHUB_KEY_PEPPER = ENV.key_pepper
 POLICYHUB_ENCRYPTION_KEYS = ENV.encryption_keys
+POLICYHUB_PRIVATE_URLS = ENV.private_urls
 LEDGER_BATCH_MAX = ENV.ledger_batch_max
 LEDGER_QUEUE_MAX = ENV.ledger_queue_max
 LANE_WORKERS = ENV.lane_workers
