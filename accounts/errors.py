@@ -123,6 +123,13 @@ class IdempotencyMismatch(DomainError):
     title = "This Idempotency-Key was used with another body."
 
 
+class RequestInFlight(Conflict):
+    """The first request with this Idempotency-Key is not answered yet (G5)."""
+
+    code = "idempotency_key_in_flight"
+    title = "The first request with this Idempotency-Key is still running."
+
+
 class BlockIsShared(Conflict):
     """The block covers more than this bot (CONTRACT C4)."""
 

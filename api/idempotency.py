@@ -19,7 +19,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.errors import Conflict, DomainError, IdempotencyMismatch
+from accounts.errors import DomainError, IdempotencyMismatch, RequestInFlight
 from api.callers import Caller
 from api.models import IdempotentAnswer
 
@@ -35,13 +35,6 @@ class InvalidIdempotencyKey(DomainError):
     title = "Idempotency-Key takes 1 to 255 printable ASCII characters."
 
 
-class StillInFlight(Conflict):
-    """The first request with this key is not answered yet."""
-
-    code = "idempotency_key_in_flight"
-    title = "The first request with this Idempotency-Key is still running."
-
-
 def answer_once(
     request: Request,
     caller: Caller,
@@ -50,8 +43,8 @@ def answer_once(
 ) -> Response:
     """Answer a POST, or replay the first answer to it.
 
-    Raises InvalidIdempotencyKey, StillInFlight, and IdempotencyMismatch for a key that
-    came before with another body.
+    Raises InvalidIdempotencyKey, RequestInFlight, and IdempotencyMismatch for a key
+    that came before with another body.
     """
     name = _name(request, caller)
     digest = sha256(request._request.body).hexdigest()  # noqa: SLF001
@@ -68,10 +61,15 @@ def answer_once(
     return answer
 
 
-def _name(request: Request, caller: Caller) -> UUID:
-    key = request.META["HTTP_IDEMPOTENCY_KEY"]
+def checked_key(key: str) -> str:
+    """Return a header's value. Raises InvalidIdempotencyKey."""
     if not 1 <= len(key) <= _LONGEST_KEY or not (key.isascii() and key.isprintable()):
         raise InvalidIdempotencyKey
+    return key
+
+
+def _name(request: Request, caller: Caller) -> UUID:
+    key = checked_key(request.META["HTTP_IDEMPOTENCY_KEY"])
     parts = [str(caller.account.id), caller.actor.id, request.path, key]
     text = json.dumps(parts).encode()
     return UUID(bytes=blake2b(text, digest_size=16).digest())
@@ -83,7 +81,7 @@ def _claim(name: UUID) -> None:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])
         row = cursor.fetchone()
     if row is None or not row[0]:
-        raise StillInFlight
+        raise RequestInFlight
 
 
 def _remembered(name: UUID, caller: Caller, now: datetime) -> IdempotentAnswer | None:

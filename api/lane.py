@@ -27,6 +27,7 @@ from api import lane_bodies as bodies
 from api.errors import PROBLEM_TYPE, InvalidQuery, headers, problem
 from api.hot import HotRequest, HotRoute, Reply
 from api.lane_keys import KeyRing
+from api.lane_once import REPLAYED, answer_once, idempotency_key
 from usage.async_ledger import AsyncLedger
 from usage.entries import (
     Answer,
@@ -41,7 +42,6 @@ from usage.failing_open import OpenAnswers
 from usage.spool import Spool
 
 _encode = msgspec.json.Encoder().encode
-_REPLAYED: Final = (b"idempotent-replayed", b"true")
 _TOUCH_SECONDS: Final = 15
 _JSON: Final = "application/json"
 _CLOUD_EVENT: Final = "application/cloudevents+json"
@@ -77,6 +77,7 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
         queue_max=settings.LEDGER_QUEUE_MAX,
         open_answers=OpenAnswers(Spool(settings.POLICYHUB_STATE_DIR / "spool")),
     )
+    app.state.in_flight = set()
     tasks = [
         asyncio.create_task(app.state.ledger.serve()),
         asyncio.create_task(_touch(app.state.keys)),
@@ -163,10 +164,10 @@ async def authorize(request: HotRequest, caller: CallerKey) -> Reply:
     call = bodies.call_of(
         raw,
         dry_run=query.get("dry_run", "").lower() in _TRUE,
-        idempotency_key=_idempotency_key(request),
+        idempotency_key=idempotency_key(request),
     )
     answer = await _ask(request, caller, call)
-    told = [_REPLAYED] if answer.replayed else []
+    told = [REPLAYED] if answer.replayed else []
     seconds = (answer.body or {}).get("retry_after")
     if seconds is not None:
         told.append((b"retry-after", b"%d" % seconds))
@@ -180,23 +181,24 @@ async def record(request: HotRequest, caller: CallerKey) -> Reply:
     raw = await _body(request, bodies.MAX_BULK, _JSON, _CLOUD_EVENT, _CLOUD_BATCH)
     given = _content_type(request)
     if given == _CLOUD_EVENT:
-        return await _record_one(request, caller, bodies.cloud_event_of(raw))
+        return await _record_one(request, caller, bodies.cloud_event_of(raw), raw)
     if given == _CLOUD_BATCH:
         parts, read = bodies.raw_cloud_events(raw), bodies.cloud_event_of
     elif bodies.is_batch(raw):
         parts, read = bodies.raw_events(raw), bodies.event_of
     else:
-        return await _record_one(request, caller, bodies.event_of(raw))
-    return await _record_many(request, caller, parts, read)
+        return await _record_one(request, caller, bodies.event_of(raw), raw)
+    return await _record_many(request, caller, parts, read, raw)
 
 
 @_guarded("decide", "usage:write")
 async def release(request: HotRequest, caller: CallerKey) -> Reply:
     """`POST /api/v1/reservations/{id}/release`: free a hold."""
     _query(request)
-    bodies.check_release(await _body(request, bodies.MAX_BODY, _JSON))
-    answer = await _ask(request, caller, ReleaseIn(request.path_params["id"]))
-    return _answered(answer.body)
+    raw = await _body(request, bodies.MAX_BODY, _JSON)
+    bodies.check_release(raw)
+    asked = [ReleaseIn(request.path_params["id"])]
+    return await answer_once(request, caller, asked, raw, _released)
 
 
 @_guarded("usage:read", "decide")
@@ -241,19 +243,17 @@ def _query(request: HotRequest, *known: str) -> dict[str, str]:
     return given
 
 
-def _idempotency_key(request: HotRequest) -> str | None:
-    key = request.header(b"idempotency-key")
-    if key is not None and not 1 <= len(key) <= 255:
-        detail = "The Idempotency-Key must have 1 to 255 characters."
-        raise InvalidQuery(detail)
-    return key
-
-
 async def _ask(
     request: HotRequest, caller: CallerKey, asked: CallIn | ReleaseIn
 ) -> Answer:
     """Put one request to the ledger. Raises the error that it is answered with."""
-    (answer,) = await _submit(request, caller, [asked])
+    ledger: AsyncLedger = request.state.ledger
+    outcome = await ledger.submit(Item(caller.account_id, [asked], caller))
+    return _single(outcome.answers)
+
+
+def _single(answers: Sequence[Answer | EventResult]) -> Answer:
+    (answer,) = answers
     if isinstance(answer, EventResult):
         raise TypeError("a decision was answered as an event")
     if answer.error is not None:
@@ -261,17 +261,19 @@ async def _ask(
     return answer
 
 
-async def _submit(
-    request: HotRequest, caller: CallerKey, asked: Sequence[Any]
-) -> list[Answer | EventResult]:
-    ledger: AsyncLedger = request.state.ledger
-    outcome = await ledger.submit(Item(caller.account_id, asked, caller))
-    return outcome.answers
+def _released(answers: Sequence[Answer | EventResult]) -> Reply:
+    return _answered(_single(answers).body)
 
 
-async def _record_one(request: HotRequest, caller: CallerKey, event: EventIn) -> Reply:
+async def _record_one(
+    request: HotRequest, caller: CallerKey, event: EventIn, raw: bytes
+) -> Reply:
     """One event answers its error as the HTTP status (CONTRACT G)."""
-    (result,) = await _submit(request, caller, [event])
+    return await answer_once(request, caller, [event], raw, _recorded)
+
+
+def _recorded(answers: Sequence[Answer | EventResult]) -> Reply:
+    (result,) = answers
     if result.error is not None:
         raise result.error
     return _answered({"data": [_result(result)]}, 202)
@@ -282,6 +284,7 @@ async def _record_many(
     caller: CallerKey,
     parts: Sequence[bytes],
     read: Callable[[bytes], EventIn],
+    raw: bytes,
 ) -> Reply:
     """Several events: each has its own result, whatever becomes of the others."""
     results: list[dict[str, Any] | None] = []
@@ -292,9 +295,19 @@ async def _record_many(
             results.append(None)
         except DomainError as error:
             results.append(_result(EventResult(None, "error", error=error)))
-    recorded = iter(await _submit(request, caller, events) if events else [])
-    data = [_result(next(recorded)) if shown is None else shown for shown in results]
-    return _answered({"data": data}, 202)
+
+    def show(answers: Sequence[Answer | EventResult]) -> Reply:
+        left = iter(answers)
+        data = [_result(next(left)) if each is None else each for each in results]
+        return _answered({"data": data}, 202)
+
+    if events:
+        return await answer_once(request, caller, events, raw, show)
+    # Nothing reaches the ledger, which otherwise asks whether the key still is good.
+    await request.state.keys.check_again(
+        request.header(b"authorization"), bodies.utc_now()
+    )
+    return show(())
 
 
 def _result(result: Answer | EventResult) -> dict[str, Any]:

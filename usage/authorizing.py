@@ -69,7 +69,7 @@ def authorize(work: Work, entry: Entry, request: CallIn) -> None:
 
 
 def _replayed(work: Work, entry: Entry, request: CallIn) -> bool:
-    first = work.idempotent.get((entry.account_id, request.idempotency_key or ""))
+    first = work.idempotent.get(entry.replay_name)
     if first is None:
         return False
     replay(entry, request, first)
@@ -337,7 +337,7 @@ def _answer(
         if request.idempotency_key:
             reservation["answer"] = body
             first = (request.request_digest or "", Answer(body=body, replayed=True))
-            work.idempotent[entry.account_id, request.idempotency_key] = first
+            work.idempotent[entry.replay_name] = first
         work.write("reservations", reservation)
     if not request.dry_run:
         row = decision_row(

@@ -26,7 +26,7 @@ from uuid import UUID
 import msgspec
 
 from policies.decision import BlockView
-from usage import crashpoints, statements
+from usage import crashpoints, once, statements
 from usage.authorizing import authorize
 from usage.counters import Counter, from_row, new_counter
 from usage.entries import CallIn, EventIn, ExpireIn, Item, Outcome, ReleaseIn
@@ -76,12 +76,13 @@ def batch(items: Sequence[Item], *, books: Rulebooks, now: datetime) -> Steps:
         if entry.answer is None:
             _process(work, entry)
     _expire_first(work)
+    outcomes = _outcomes(work, items)
     crashpoints.reach("batch-decided")
     yield from write(work)
     crashpoints.reach("batch-written")
     books.remember_blocks(work.covers, work.blocks)
     books.tidy()
-    return Decided(_outcomes(work, items), work.transaction, _witness(work))
+    return Decided(outcomes, work.transaction, _witness(work))
 
 
 def _witness(work: Work) -> tuple[str, UUID] | None:
@@ -127,7 +128,10 @@ def _outcomes(work: Work, items: Sequence[Item]) -> list[Outcome]:
     outcomes, entries = [], iter(work.entries)
     for item in items:
         answers = [next(entries).answer for _ in item.requests]
-        outcomes.append(Outcome([answer for answer in answers if answer is not None]))
+        outcome = Outcome([answer for answer in answers if answer is not None])
+        if item.once is not None:
+            once.settle(work, item, item.once, outcome)
+        outcomes.append(outcome)
     return outcomes
 
 

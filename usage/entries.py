@@ -4,7 +4,7 @@ An *entry* is one call to authorize, one usage event, one release. Amounts are w
 numbers; cost is micro-USD throughout.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -128,6 +128,28 @@ class Answer:
     replayed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class FirstAnswer:
+    """What a request was answered: an HTTP status and a body."""
+
+    request_digest: str
+    status: int
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """The wish to do a request once: its name, its content, and how it is answered.
+
+    `answer` returns status and body; None for what is not to be kept, as it did
+    nothing.
+    """
+
+    id: UUID
+    request_digest: str
+    answer: Callable[[Sequence[Answer | EventResult]], tuple[int, str] | None]
+
+
 @dataclass(slots=True)
 class Item:
     """One caller's request: its entries are decided in order and answered together."""
@@ -135,13 +157,19 @@ class Item:
     account_id: UUID
     requests: Sequence[Request]
     key: CallerKey | None = None
+    once: Once | None = None
 
 
 @dataclass(slots=True)
 class Outcome:
-    """The answers to an item's entries, in their order."""
+    """The answers to an item's entries, in their order.
+
+    `first` stands for them if the item was a repeat; `error` if it cannot be one.
+    """
 
     answers: list[Answer | EventResult] = field(default_factory=list)
+    first: FirstAnswer | None = None
+    error: DomainError | None = None
 
 
 def parts_of(

@@ -20,7 +20,7 @@ from accounts.errors import (
     UnknownReference,
 )
 from policies.matching import Caller, effective_user
-from usage import statements
+from usage import once, statements
 from usage.conversations_seen import seen_id
 from usage.counters import Place, place_of
 from usage.entries import (
@@ -47,6 +47,7 @@ _FIRST_MOMENT = datetime(1970, 1, 2, tzinfo=UTC)
 def load(work: Work, items: Sequence[Item]) -> Step:
     """Read what the process does not remember; most batches read nothing here."""
     accounts = {item.account_id for item in items}
+    yield from once.read(work, items, accounts)
     missing = [a for a in accounts if work.books.get(a) is None]
     if missing:
         yield from _open_books(work, accounts, missing)
@@ -83,6 +84,8 @@ def resolve(work: Work) -> None:
         error = key_error(entry, work.now)
         if error is not None:
             entry.fail(error)
+        elif entry.item.once is not None and once.is_repeat(work, entry.item):
+            entry.answer = Answer(replayed=True)
         elif isinstance(entry.request, CallIn):
             _resolve_call(work, entry, entry.request, places)
         elif isinstance(entry.request, EventIn):
@@ -184,7 +187,7 @@ def _places(entry: Entry, moment: datetime, known: Places) -> list[Place]:
 
 def _resolve_call(work: Work, entry: Entry, request: CallIn, places: Any) -> None:
     if request.idempotency_key:
-        first = work.idempotent.get((entry.account_id, request.idempotency_key))
+        first = work.idempotent.get(entry.replay_name)
         if first is not None:
             replay(entry, request, first)
             return

@@ -50,7 +50,7 @@ RESERVATIONS = """SELECT id, account_id, bot_id, project_id, "user", model,
 FROM usage_reservation
 WHERE account_id = ANY($1::uuid[]) AND id = ANY($2::uuid[])"""
 
-REPLAYS = """SELECT account_id, idempotency_key, request_digest, answer::text,
+REPLAYS = """SELECT account_id, key_id, idempotency_key, request_digest, answer::text,
  created_at
 FROM usage_reservation
 WHERE account_id = ANY($1::uuid[]) AND idempotency_key = ANY($2::text[])"""
@@ -165,9 +165,25 @@ FROM jsonb_to_recordset($1::jsonb) AS r(id uuid, account_id uuid, bot_id uuid,
     idempotency_key text, request_digest text, answer jsonb)"""
 
 FORGET_REPLAYS = """UPDATE usage_reservation SET idempotency_key = NULL, answer = NULL
-FROM jsonb_to_recordset($1::jsonb) AS r(account_id uuid, idempotency_key text)
+FROM jsonb_to_recordset($1::jsonb) AS r(account_id uuid, key_id uuid,
+    idempotency_key text)
 WHERE usage_reservation.account_id = r.account_id
+AND usage_reservation.key_id IS NOT DISTINCT FROM r.key_id
 AND usage_reservation.idempotency_key = r.idempotency_key"""
+
+# Whoever asks under the same name waits here, and then reads what was answered.
+LOCK_NAMES = """SELECT pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) AS k"""
+
+FIRST_ANSWERS = """SELECT id, request_digest, status, answer FROM usage_firstanswer
+WHERE id = ANY($1::uuid[]) AND created_at > $2::timestamptz"""
+
+INSERT_FIRST_ANSWERS = """INSERT INTO usage_firstanswer
+(id, account_id, request_digest, status, answer, created_at)
+SELECT id, account_id, request_digest, status, answer, created_at
+FROM jsonb_to_recordset($1::jsonb) AS r(id uuid, account_id uuid, request_digest text,
+    status smallint, answer text, created_at timestamptz)
+ON CONFLICT (id) DO UPDATE SET request_digest = excluded.request_digest,
+status = excluded.status, answer = excluded.answer, created_at = excluded.created_at"""
 
 END_RESERVATIONS = """UPDATE usage_reservation AS t SET state = r.state,
 ended_at = coalesce(r.ended_at, t.ended_at), event_id = r.event_id

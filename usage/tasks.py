@@ -11,6 +11,7 @@ SCHEDULES = [
     ("End windows and blocks", "usage.end_windows", 15),
     ("Evaluate thresholds", "usage.evaluate_thresholds", 60),
     ("Forget old event ids", "usage.prune_event_ids", 3_600),
+    ("Forget answers to be replayed", "usage.prune_first_answers", 3_600),
 ]
 
 
@@ -42,3 +43,9 @@ def evaluate_thresholds() -> int:
 def prune_event_ids() -> int:
     """Forget event ids that are too old to be repeated."""
     return upkeep.prune_event_ids(now=timezone.now())
+
+
+@shared_task(name="usage.prune_first_answers")
+def prune_first_answers() -> int:
+    """Forget answers whose Idempotency-Key is too old to be sent again."""
+    return upkeep.prune_first_answers(now=timezone.now())

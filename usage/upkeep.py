@@ -13,7 +13,7 @@ from alerts.services import resolve_alert
 from policies.models import Policy
 from policies.rules import Limit
 from policies.selectors import rule_of
-from usage import windows
+from usage import once, windows
 from usage.models import Counter
 
 EVENT_ID_DAYS = 35
@@ -48,6 +48,11 @@ SELECT id FROM usage_eventid WHERE created_at < %(before)s
 ORDER BY created_at LIMIT %(batch)s FOR UPDATE SKIP LOCKED)
 AND created_at < %(before)s"""
 
+_FORGET_ANSWERS = """DELETE FROM usage_firstanswer WHERE id IN (
+SELECT id FROM usage_firstanswer WHERE created_at <= %(before)s
+ORDER BY created_at LIMIT %(batch)s FOR UPDATE SKIP LOCKED)
+AND created_at <= %(before)s"""
+
 
 def lift_ended_blocks(*, now: datetime, limit: int = 5_000) -> int:
     """Mark the blocks whose end has passed as lifted then; return how many."""
@@ -78,10 +83,21 @@ def end_windows(*, now: datetime) -> int:
 def prune_event_ids(*, now: datetime, batch: int = 5_000, batches: int = 100) -> int:
     """Forget the event ids of over 35 days ago (CONTRACT A5); return how many."""
     before = now - timedelta(days=EVENT_ID_DAYS)
+    return _forget(_FORGET_EVENT_IDS, before, batch, batches)
+
+
+def prune_first_answers(
+    *, now: datetime, batch: int = 5_000, batches: int = 100
+) -> int:
+    """Forget answers that are replayed no longer (CONTRACT G5); return how many."""
+    return _forget(_FORGET_ANSWERS, now - once.KEPT, batch, batches)
+
+
+def _forget(sql: str, before: datetime, batch: int, batches: int) -> int:
     forgotten = 0
     for _ in range(batches):
         with connection.cursor() as cursor:
-            cursor.execute(_FORGET_EVENT_IDS, {"before": before, "batch": batch})
+            cursor.execute(sql, {"before": before, "batch": batch})
             gone = cursor.rowcount
         forgotten += gone
         if gone < batch:

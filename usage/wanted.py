@@ -142,14 +142,15 @@ class Wanted:
         for entry in self.work.entries:
             if entry.reservation_id in self.reservations:
                 entry.reserved = found.get((entry.account_id, entry.reservation_id))
-        for account_id, key, digest, answer, created_at in replays:
+        for account_id, key_id, key, digest, answer, created_at in replays:
             if self.work.now - created_at > REPLAY_FOR:
-                old = {"account_id": str(account_id), "idempotency_key": key}
+                old = {"account_id": account_id, "key_id": key_id}
+                old |= {"idempotency_key": key}
                 self.work.write("forget_replays", old)
             else:
                 body = None if answer is None else msgspec.json.decode(answer)
                 first = Answer(body=body, replayed=True)
-                self.work.idempotent[account_id, key] = (digest, first)
+                self.work.idempotent[account_id, key_id, key] = (digest, first)
 
 
 def decoded(prefix: str, text: str) -> UUID | None:

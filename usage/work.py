@@ -12,8 +12,18 @@ from accounts.errors import DomainError
 from policies.decision import BlockView
 from policies.matching import Caller
 from usage.counters import Counter, Place
-from usage.entries import Answer, EventResult, Item, Request, ReservationInfo
+from usage.entries import (
+    Answer,
+    EventResult,
+    FirstAnswer,
+    Item,
+    Request,
+    ReservationInfo,
+)
 from usage.rulebook import Book, BotInfo, Match, Rulebooks
+
+# The account, the API key and its Idempotency-Key.
+ReplayName = tuple[UUID, UUID | None, str]
 
 
 class Restart(Exception):
@@ -70,6 +80,13 @@ class Entry:
         """The account that the entry belongs to."""
         return self.item.account_id
 
+    @property
+    def replay_name(self) -> ReplayName:
+        """By what a repeated reservation is known."""
+        key = self.item.key
+        name = getattr(self.request, "idempotency_key", None) or ""
+        return self.item.account_id, key.id if key else None, name
+
     def fail(self, error: DomainError) -> None:
         """Answer with an error and take no further part."""
         name = getattr(self.request, "id", None)
@@ -96,7 +113,9 @@ class Work:
     seen_conversations: set[UUID] = field(default_factory=set)
     conversations: dict[tuple[UUID, UUID, str], UUID] = field(default_factory=dict)
     overdue: list[Item] = field(default_factory=list)
-    idempotent: dict[tuple[UUID, str], tuple[str, Answer]] = field(default_factory=dict)
+    idempotent: dict[ReplayName, tuple[str, Answer]] = field(default_factory=dict)
+    first_answers: dict[UUID, FirstAnswer] = field(default_factory=dict)
+    second: set[int] = field(default_factory=set)
     forgotten_claims: list[UUID] = field(default_factory=list)
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     sequence: int = 0

@@ -26,6 +26,7 @@ _TABLES = (
     ("revoked", statements.REVOKE_BOTS),
     ("revoked", statements.REVOKE_KEYS),
     ("revoked", statements.BUMP_VERSIONS),
+    ("first_answers", statements.INSERT_FIRST_ANSWERS),
 )
 
 
