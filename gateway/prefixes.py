@@ -1,8 +1,8 @@
 """The pattern of everything that may still become a match (CONTRACT H4).
 
-A stream can let go of a text as soon as no end of it can be the beginning of a match.
-For a pattern P this module writes the pattern of all beginnings of P's matches; anchored
-at the end of what has been read, it says from where on a text must be held back.
+A stream can let go of a text as soon as no end of it can be the beginning of a
+match. For a pattern P this module writes the pattern of all beginnings of P's matches;
+anchored at the end of what has been read, it says from where on to hold a text back.
 
 It understands the syntax of RE2 (https://github.com/google/re2/wiki/Syntax), which
 Python's `re` shares. Parts that it need not understand stay as they are written.
@@ -111,7 +111,7 @@ def _atom(pattern: str, at: int) -> tuple[_Item, int]:
 
 def _group(pattern: str, at: int) -> tuple[_Item, int]:
     opening = _GROUP.match(pattern, at)
-    if opening is None or pattern.startswith("(?", at) and opening[0] == "(":
+    if opening is None or (pattern.startswith("(?", at) and opening[0] == "("):
         raise NotUnderstood(pattern)
     if opening[2] == ")":
         return _Item(opening[0], kind="flag"), opening.end()

@@ -4,9 +4,10 @@ import re
 
 import pytest
 import re2
-from gateway.prefixes import MAX_LENGTH, NotUnderstood, beginnings
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from gateway.prefixes import MAX_LENGTH, NotUnderstood, beginnings
 
 PATTERNS = [
     "abc",
@@ -72,7 +73,6 @@ def test_what_it_does_not_understand(pattern):
 
 
 def test_beginnings_may_be_only_so_long():
-    pattern = "(?:a|" * 200 + "a" + "b)c" * 200
-    assert len(beginnings(pattern[5:-3])) <= MAX_LENGTH
+    assert len(beginnings("(?:a|" * 40 + "a" + "b)c" * 40)) <= MAX_LENGTH
     with pytest.raises(NotUnderstood):
         beginnings("(?:a|" * 400 + "a" + "b)c" * 400)
