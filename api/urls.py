@@ -12,6 +12,7 @@ from api import (
     openapi,
     policies,
     policy_actions,
+    prices,
     projects,
 )
 
@@ -45,6 +46,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{_POLICY}/history", policy_actions.PolicyHistory.as_view()),
     path(f"{_POLICY}/blocks", policy_actions.PolicyBlocks.as_view()),
     path(f"{_POLICY}/blocks/<str:block_id>/clear", policy_actions.ClearBlock.as_view()),
+    path("v1/prices", prices.Prices.as_view()),
+    path("v1/prices/lookup", prices.PriceLookup.as_view()),
+    path("v1/prices/<str:price_id>", prices.OnePrice.as_view()),
     path("v1/conversations", conversations.Conversations.as_view()),
     path(_CONVERSATION, conversations.OneConversation.as_view()),
     path(f"{_CONVERSATION}/messages", conversations.Messages.as_view()),

@@ -3,8 +3,9 @@
 from typing import Any
 
 from django.contrib import admin
+from django.http import HttpRequest
 
-from accounts.administration import FactAdmin
+from accounts.administration import Deed, FactAdmin, ServiceAdmin, service_action
 from usage.models import (
     Adjustment,
     Conversation,
@@ -19,6 +20,7 @@ from usage.models import (
     RollupProgress,
     UsageEvent,
 )
+from usage.prices import create_price, delete_price, update_price
 
 _MICROS = 1_000_000
 
@@ -144,15 +146,52 @@ class ConversationSeenAdmin(FactAdmin):
     ordering = ["id"]
 
 
+@service_action(
+    description="Delete prices",
+    question="The maintained list of prices holds for these models again.",
+    done="deleted",
+)
+def delete(price: Price, deed: Deed) -> None:
+    """Delete accounts' own prices."""
+    delete_price(price=price, actor=deed.actor, now=deed.now, reason=deed.reason)
+
+
 @admin.register(Price)
-class PriceAdmin(FactAdmin):
+class PriceAdmin(ServiceAdmin):
     """Accounts' own prices, in micro-USD per million tokens."""
 
     list_display = ["model", "account", "input", "output", "total", "updated_at"]
     list_filter = ["account"]
     list_select_related = ["account"]
     search_fields = ["model"]
+    autocomplete_fields = ["account"]
     ordering = ["account", "model"]
+    fields = ["account", "model", "input", "output", "total"]
+    actions = [delete]
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Price | None = None
+    ) -> list[str]:
+        """A price stays with its account."""
+        return [] if obj is None else ["account"]
+
+    def write(
+        self, row: Price, changes: dict[str, Any], deed: Deed, *, new: bool
+    ) -> Price:
+        """Save by the service."""
+        if not new:
+            return update_price(
+                price=row, changes=changes, actor=deed.actor, now=deed.now
+            )
+        return create_price(
+            account=row.account,
+            model=row.model,
+            input=row.input,
+            output=row.output,
+            total=row.total,
+            actor=deed.actor,
+            now=deed.now,
+        )
 
 
 @admin.register(HourlyRollup)

@@ -23,6 +23,21 @@ class Price(NamedTuple):
     total: int | None
 
 
+class Quote(NamedTuple):
+    """What a model costs, and who says so: `source` is account, library or None.
+
+    Amounts are micro-USD per million tokens; `row` is the account's own price that
+    holds, `tiered` says that the library asks more of longer calls.
+    """
+
+    source: str | None
+    row: str | None = None
+    input: int | None = None
+    output: int | None = None
+    total: int | None = None
+    tiered: bool = False
+
+
 class PriceList:
     """The prices that hold for one account."""
 
@@ -65,6 +80,25 @@ class PriceList:
         """Say whether the model has a price."""
         return model is not None and self._split(model, 1, 1, now) is not None
 
+    def quote(self, model: str, now: datetime) -> Quote:
+        """Return what a model costs now, and where that comes from."""
+        own = self._own(model)
+        if own is not None:
+            return Quote("account", own.model, own.input, own.output, own.total)
+        if not _listed(model):
+            return Quote(None)
+        rates = _rates(model, now.replace(second=0, microsecond=0))
+        if rates is None:
+            read = _ask_library(model, _MILLION, 0, now)
+            written = _ask_library(model, 0, _MILLION, now)
+            return Quote("library", input=read, output=written)
+        return Quote(
+            "library",
+            input=_rounded_up(rates.input_at(1) * _MILLION),
+            output=_rounded_up(rates.output_at(1) * _MILLION),
+            tiered=len(rates.read) > 1 or len(rates.written) > 1,
+        )
+
     def _split(self, model: str, read: int, written: int, now: datetime) -> int | None:
         own = self._own(model)
         if own is None:
@@ -93,8 +127,11 @@ def _library_cost(model: str, read: int, written: int, now: datetime) -> int | N
     rates = _rates(model, now.replace(second=0, microsecond=0))
     if rates is None:
         return _ask_library(model, read, written, now)
-    due = read * rates.input_at(read) + written * rates.output_at(read)
-    return int(due.to_integral_value(rounding=ROUND_CEILING))
+    return _rounded_up(read * rates.input_at(read) + written * rates.output_at(read))
+
+
+def _rounded_up(micros: Decimal) -> int:
+    return int(micros.to_integral_value(rounding=ROUND_CEILING))
 
 
 def _ask_library(model: str, read: int, written: int, now: datetime) -> int:
@@ -103,8 +140,7 @@ def _ask_library(model: str, read: int, written: int, now: datetime) -> int:
 
     usage = Usage(input_tokens=read, output_tokens=written)
     price = calc_price(usage, model_ref=model, genai_request_timestamp=now)
-    micros = Decimal(price.total_price) * _MILLION
-    return int(micros.to_integral_value(rounding=ROUND_CEILING))
+    return _rounded_up(Decimal(price.total_price) * _MILLION)
 
 
 class _Rates(NamedTuple):
@@ -146,8 +182,7 @@ def _rates(model: str, now: datetime) -> _Rates | None:
         for read in (start, start + 1, start + 12_345):
             for written in (0, 54_321):
                 due = read * rates.input_at(read) + written * rates.output_at(read)
-                micros = int(due.to_integral_value(rounding=ROUND_CEILING))
-                if micros != _ask_library(model, read, written, now):
+                if _rounded_up(due) != _ask_library(model, read, written, now):
                     return None
     return rates
 
