@@ -16,8 +16,13 @@ class DecisionRecord(PublicIdModel):
 
     prefix = "dec"
 
+    # Its other indexes start with the account.
     account = models.ForeignKey(
-        Account, models.CASCADE, related_name="decisions", db_constraint=False
+        Account,
+        models.CASCADE,
+        related_name="decisions",
+        db_constraint=False,
+        db_index=False,
     )
     sequence = models.BigIntegerField()
     kind = models.CharField(max_length=16, default="authorize")

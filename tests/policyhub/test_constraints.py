@@ -136,9 +136,6 @@ def test_no_row_names_another_accounts_rows(alice, charlie):
         "delivery_alert_same_account": lambda: Delivery.objects.create(
             account=alice.account, alert=alert(charlie), channel="email"
         ),
-        "reservation_bot_same_account": lambda: Reservation.objects.create(
-            account=alice.account, bot=charlie.bot, expires_at=alice.now
-        ),
     }
     for name, write in foreign.items():
         refused(write, name)

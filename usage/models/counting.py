@@ -85,11 +85,20 @@ class Reservation(PublicIdModel):
         RELEASED = "released"
         EXPIRED = "expired"
 
+    # No index of their own: each one costs every call, and `reservation_of_bot` serves.
     account = models.ForeignKey(
-        Account, models.CASCADE, related_name="reservations", db_constraint=False
+        Account,
+        models.CASCADE,
+        related_name="reservations",
+        db_constraint=False,
+        db_index=False,
     )
     bot = models.ForeignKey(
-        Bot, models.CASCADE, related_name="reservations", db_constraint=False
+        Bot,
+        models.CASCADE,
+        related_name="reservations",
+        db_constraint=False,
+        db_index=False,
     )
     project_id = models.UUIDField(null=True, blank=True)
     key_id = models.UUIDField(null=True, blank=True)
@@ -152,13 +161,21 @@ class UsageEvent(PublicIdModel):
     prefix = "evt"
 
     account = models.ForeignKey(
-        Account, models.CASCADE, related_name="usage_events", db_constraint=False
+        Account,
+        models.CASCADE,
+        related_name="usage_events",
+        db_constraint=False,
+        db_index=False,
     )
     sequence = models.BigIntegerField()
     source = models.CharField(max_length=200, default="api")
     client_id = models.CharField(max_length=200, blank=True, default="")
     bot = models.ForeignKey(
-        Bot, models.DO_NOTHING, related_name="usage_events", db_constraint=False
+        Bot,
+        models.DO_NOTHING,
+        related_name="usage_events",
+        db_constraint=False,
+        db_index=False,
     )
     project_id = models.UUIDField(null=True, blank=True)
     key_id = models.UUIDField(null=True, blank=True)
@@ -196,7 +213,11 @@ class EventId(models.Model):
 
     id = models.UUIDField(primary_key=True, editable=False)
     account = models.ForeignKey(
-        Account, models.CASCADE, related_name="event_ids", db_constraint=False
+        Account,
+        models.CASCADE,
+        related_name="event_ids",
+        db_constraint=False,
+        db_index=False,
     )
     source = models.CharField(max_length=200)
     client_id = models.CharField(max_length=200)
