@@ -37,6 +37,14 @@ _SESSION = (
     # A transaction whose lane is gone must not keep its locks.
     "SET idle_in_transaction_session_timeout = '5s'",
     "SET statement_timeout = '10s'",
+    # Every statement finds a few rows by their keys. A plan made while a table was
+    # small reads all of it, for as long as nobody analyzes it; and planning anew for
+    # each batch costs more than some of the statements.
+    "SET plan_cache_mode = force_generic_plan",
+    "SET enable_seqscan = off",
+    "SET enable_hashjoin = off",
+    "SET enable_mergejoin = off",
+    "SET jit = off",
 )
 
 _Taken = list[tuple[Item, asyncio.Future[Outcome]]]
