@@ -120,10 +120,16 @@ class Block(PublicIdModel):
     """A refusal that stands until it ends or somebody lifts it (CONTRACT C3–C5).
 
     `cover` is what the ledger looks up: a digest of (policy, subject) for a policy's
-    block, of the bot for a person's block or a revoke.
+    block, of the bot for a person's block or a revoke. The row is an outbox itself:
+    `told` says how much of it people were told.
     """
 
     prefix = "blk"
+
+    class Told(models.IntegerChoices):
+        NOTHING = 0
+        START = 1
+        END = 2
 
     class Kind(models.TextChoices):
         PERSON = "person"
@@ -149,6 +155,7 @@ class Block(PublicIdModel):
     lifted_at = models.DateTimeField(null=True, blank=True)
     lifted_by = models.CharField(max_length=300, blank=True, default="")
     lift_reason = models.TextField(blank=True, default="")
+    told = models.PositiveSmallIntegerField(choices=Told, default=0, db_default=0)
 
     class Meta:
         constraints = [
@@ -171,6 +178,11 @@ class Block(PublicIdModel):
                 name="block_live",
             ),
             models.Index(fields=["account", "policy", "-starts_at"], name="block_of"),
+            models.Index(
+                fields=["id"],
+                condition=Q(told=0) | Q(told=1, lifted_at__isnull=False),
+                name="block_to_tell",
+            ),
         ]
 
     def __str__(self) -> str:

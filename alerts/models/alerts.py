@@ -10,7 +10,8 @@ from accounts.models import Account, PublicIdModel
 class Alert(PublicIdModel):
     """One logical alert. A repeat of the same crossing is the same row.
 
-    Policy, bot and counter are named by text, so that an alert outlives them.
+    Policy, bot and counter are named by text, so that an alert outlives them. The row
+    is an outbox itself: `announced` says what endpoints and hooks were told of it.
     """
 
     prefix = "alr"
@@ -19,6 +20,11 @@ class Alert(PublicIdModel):
         WARNING = "warning"
         BREACHED = "breached"
         RESOLVED = "resolved"
+
+    class Announced(models.IntegerChoices):
+        NOTHING = 0
+        OPENED = 1
+        RESOLVED = 2
 
     account = models.ForeignKey(Account, models.CASCADE, related_name="alerts")
     kind = models.CharField(max_length=24, default="limit")
@@ -41,6 +47,10 @@ class Alert(PublicIdModel):
     resolved_at = models.DateTimeField(null=True, blank=True)
     acknowledged_at = models.DateTimeField(null=True, blank=True)
     acknowledged_by = models.CharField(max_length=300, blank=True, default="")
+    announced = models.PositiveSmallIntegerField(
+        choices=Announced, default=0, db_default=0
+    )
+    trouble = models.TextField(blank=True, default="", db_default="")
 
     class Meta:
         constraints = [
@@ -66,65 +76,12 @@ class Alert(PublicIdModel):
         ]
         indexes = [
             models.Index(fields=["account", "-created_at"], name="alert_recent"),
+            models.Index(
+                fields=["id"],
+                condition=Q(announced=0) | Q(announced=1, state="resolved"),
+                name="alert_to_announce",
+            ),
         ]
 
     def __str__(self) -> str:
         return self.message or self.public_id
-
-
-class Delivery(PublicIdModel):
-    """One message to one recipient about one alert: the outbox.
-
-    An empty recipient means the account's owners, found when it is sent.
-    """
-
-    prefix = "dlv"
-
-    class State(models.TextChoices):
-        PENDING = "pending"
-        SENT = "sent"
-        FAILED = "failed"
-
-    account = models.ForeignKey(Account, models.CASCADE, related_name="deliveries")
-    alert = models.ForeignKey(Alert, models.CASCADE, related_name="deliveries")
-    channel = models.CharField(max_length=16)
-    recipient = models.CharField(max_length=320, blank=True, default="")
-    state = models.CharField(max_length=16, choices=State, default=State.PENDING)
-    attempts = models.PositiveSmallIntegerField(default=0)
-    next_attempt_at = models.DateTimeField(default=timezone.now)
-    claimed_until = models.DateTimeField(null=True, blank=True)
-    sent_at = models.DateTimeField(null=True, blank=True)
-    last_error = models.TextField(blank=True, default="")
-    created_at = models.DateTimeField(default=timezone.now)
-
-    class Meta:
-        verbose_name_plural = "deliveries"
-        constraints = [
-            models.UniqueConstraint(
-                fields=["account", "alert", "channel", "recipient"],
-                name="delivery_once_per_recipient",
-            ),
-            models.CheckConstraint(
-                condition=Q(channel__in=["email", "webhook"]),
-                name="delivery_channel_is_known",
-            ),
-            models.CheckConstraint(
-                condition=Q(state__in=["pending", "sent", "failed"]),
-                name="delivery_state_is_known",
-            ),
-        ]
-        indexes = [
-            models.Index(
-                fields=["next_attempt_at"],
-                condition=Q(state="pending"),
-                name="delivery_due",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.channel} {self.public_id}"
-
-    @property
-    def message_id(self) -> str:
-        """The Message-ID or webhook-id: the same at every attempt."""
-        return self.public_id
