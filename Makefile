@@ -20,7 +20,7 @@ run: .venv/runtime-installed ## Start everything on http://127.0.0.1:8000 (PORT=
 
 install: .venv/dev-installed ## Install what the checks and tests need
 
-test: .venv/dev-installed browser ## Run all tests, on servers of their own
+test: .venv/dev-installed .venv/node-installed browser ## Run all tests, on servers of their own
 	$(BIN)/python -m pytest -n 2
 
 bench: .venv/dev-installed ## Measure the ledger, write docs/performance.md (BENCH=quick)
@@ -66,3 +66,10 @@ clean: ## Remove the virtual environment (not the state directory)
 	@echo "Installing what the checks and tests need into .venv"
 	@$(PIP) $(INSTALL) -r requirements/dev.lock
 	@touch $@ .venv/runtime-installed
+
+# Published JavaScript that the tests run; Node itself is a package of dev.lock.
+.venv/node-installed: tests/node/package-lock.json | .venv/dev-installed
+	@echo "Installing the JavaScript clients that the tests run into tests/node"
+	@cd tests/node && npm_config_cache="$(CURDIR)/.venv/npm-cache" \
+		"$(CURDIR)/$(BIN)/npm" ci --loglevel=error
+	@touch $@
