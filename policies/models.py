@@ -12,7 +12,8 @@ class Policy(PublicIdModel):
 
     `limits`, `actions` and the scope columns repeat parts of the document, so that
     the database can check and find them. `counting_since` maps a limit's key to the
-    moment from which its counters count (CONTRACT B5).
+    moment from which its counters count (CONTRACT B5). `alias`, `meta` and
+    `foreign_form` hold what the form of another product says besides (CONTRACT F3).
     """
 
     prefix = "pol"
@@ -52,6 +53,7 @@ class Policy(PublicIdModel):
     revision = models.PositiveIntegerField(default=1)
     alias = models.CharField(max_length=200, null=True, blank=True)
     meta = models.JSONField(default=dict)
+    foreign_form = models.JSONField(default=dict)
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(default=timezone.now)
     archived_at = models.DateTimeField(null=True, blank=True)
@@ -74,6 +76,17 @@ class Policy(PublicIdModel):
             ),
             models.CheckConstraint(
                 condition=Q(revision__gte=1), name="policy_revision_is_positive"
+            ),
+            # A project must not learn which names others took (CONTRACT G7).
+            models.UniqueConstraint(
+                fields=["account", "alias"],
+                condition=Q(project=None, archived_at=None),
+                name="policy_alias_is_unique",
+            ),
+            models.UniqueConstraint(
+                fields=["account", "project", "alias"],
+                condition=Q(archived_at=None),
+                name="policy_alias_in_project",
             ),
         ]
         indexes = [
