@@ -12,6 +12,7 @@ from policies.decision_types import (
     BlockView,
     Call,
     Decision,
+    Finding,
     PolicyReading,
     Reading,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "BlockView",
     "Call",
     "Decision",
+    "Finding",
     "PolicyReading",
     "Reading",
     "amount_of",
@@ -69,9 +71,11 @@ SEVERITY: Final[Mapping[str, int]] = {
     "bot_disabled": 7,
     "blocked": 6,
     "denylist": 5,
+    "model_not_allowed": 5,
     "throttled": 4,
     "limit_exceeded": 3,
     "unpriced_model": 3,
+    "redacted": 2,
     "warned": 1,
     "ok": 0,
 }
@@ -96,6 +100,7 @@ class _Outcome(NamedTuple):
     rule: UsageRule | None = None
     reading: Reading | None = None
     block: BlockView | None = None
+    finding: Finding | None = None
 
 
 # Among what lets the call pass, an enforced warning says more than a refusal that is
@@ -109,13 +114,15 @@ def decide(
     readings: Sequence[Reading],
     blocks: Sequence[BlockView],
     unpriced: Sequence[UsageRule] = (),
+    findings: Sequence[Finding] = (),
     now: datetime,
 ) -> Decision:
     """Decide on a call from all readings of all policies that match it.
 
     Every reading is evaluated and listed, also when another one already refuses.
     `blocks` are live and cover the call; `unpriced` are the rules with a cost limit
-    for whose call no price is known. `now` only words the message.
+    for whose call no price is known; `findings` are what was found in its content.
+    `now` only words the message.
     """
     caller = call.caller
     costs = _costs(call.amounts)
@@ -141,6 +148,8 @@ def decide(
         outcomes += [_block_outcome(block) for block in blocks]
     if unpriced:
         outcomes += _unpriced_outcomes(unpriced, caller)
+    if findings:
+        outcomes += [_finding_outcome(finding) for finding in findings]
     if call.bot_state != "active":
         outcomes.append(_state_outcome(call.bot_state))
     return _decision(outcomes, call, tuple(policies), tuple(refusals), now)
@@ -270,6 +279,25 @@ def _unpriced_outcomes(rules: Sequence[UsageRule], caller: Caller) -> list[_Outc
     return outcomes
 
 
+def _finding_outcome(finding: Finding) -> _Outcome:
+    severity = SEVERITY[finding.reason]
+    if finding.enforced:
+        rank = severity if finding.denies else _WARNED
+    else:
+        rank = _WOULD_REFUSE if finding.denies else _WOULD_WARN
+    return _Outcome(
+        rank=rank,
+        severity=severity,
+        policy_id=finding.policy_id,
+        reason=finding.reason if finding.enforced else "warned",
+        enforced=finding.enforced,
+        denies=finding.denies,
+        rollout_mode=finding.rollout_mode,
+        retry_at=None,
+        finding=finding,
+    )
+
+
 def _state_outcome(state: str) -> _Outcome:
     reason = "revoked" if state == "revoked" else "bot_disabled"
     severity = SEVERITY[reason]
@@ -349,6 +377,10 @@ def _message(first: _Outcome, call: Call, now: datetime) -> str:
         return lead + reading_message(first.reading, call, now)
     if first.block is not None:
         return lead + block_message(first.block, now)
+    if first.finding is not None:
+        text = PLAIN_MESSAGES[first.finding.reason]
+        name = first.finding.name
+        return f"{lead}{name}: {text}" if name else lead + text
     if first.rule is not None:
         return f"{lead}{first.rule.name}: no price is known for this model"
     return PLAIN_MESSAGES[first.reason]

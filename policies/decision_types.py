@@ -50,6 +50,22 @@ class BlockView:
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """What somebody who read a call's content, or its model, says of it.
+
+    `reason` is denylist, redacted, warned or model_not_allowed; `denies` says whether
+    it refuses the call if it is `enforced`. `name` is the policy's.
+    """
+
+    reason: str
+    enforced: bool
+    denies: bool
+    policy_id: str | None = None
+    rollout_mode: str | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """A call to decide on. `amounts` maps a metric to its cost; None is unknown.
 

@@ -16,6 +16,9 @@ PLAIN_MESSAGES: Final[Mapping[str, str]] = {
     "throttled": "A limit is reached",
     "limit_exceeded": "A limit is reached",
     "unpriced_model": "No price is known for this model",
+    "denylist": "The content is not allowed",
+    "model_not_allowed": "This model is not allowed",
+    "redacted": "Allowed, with parts of the content removed",
     "warned": "Allowed, with a warning",
     "ok": "Allowed",
 }

@@ -12,9 +12,10 @@ from policies.decision import (
     retry_after,
 )
 from policies.rules import micros_to_cost
-from usage.entries import CallIn
+from usage.entries import CallIn, Gate
 from usage.work import Entry, Reserved, Work, public, stamp
 
+_NO_GATE = Gate()
 _FIGURES = ("used", "held", "remaining")
 # What a project's key may not see of a policy that all projects share (G7).
 _NO_FIGURES = dict.fromkeys(_FIGURES)
@@ -32,6 +33,7 @@ def decision_body(
     policies = readings
     message = decision.message
     key = entry.item.key
+    gate = getattr(entry.request, "gate", None) or _NO_GATE
     if key is not None and key.project_id is not None:
         policies = [
             {**body, **_NO_FIGURES} if place.match.shared else body
@@ -53,9 +55,9 @@ def decision_body(
         "policy_user": entry.caller.user if entry.caller else None,
         "policy_project_id": entry.project,
         "model": entry.caller.model if entry.caller else None,
-        "triggered_categories": [],
-        "allowlist_hits": [],
-        "denylist_hits": [],
+        "triggered_categories": list(gate.triggered_categories),
+        "allowlist_hits": list(gate.allowlist_hits),
+        "denylist_hits": list(gate.denylist_hits),
         "retry_after": None if decision.allowed else retry_after(decision, now),
         "created_at": stamp(now),
         "reservation": reservation,
@@ -96,6 +98,7 @@ def decision_row(
 ) -> dict[str, Any]:
     """Return the decision record: what was asked, what was found, what was said."""
     key = entry.item.key
+    gate = request.gate or _NO_GATE
     found = [
         {**body, "limit": place.limit.key, "shared": place.match.shared}
         for body, place in zip(readings, entry.places, strict=True)
@@ -124,8 +127,12 @@ def decision_row(
             "user": entry.caller.user if entry.caller else None,
             "model": entry.caller.model if entry.caller else None,
             "reserve": request.reserve,
+            **({"tags": gate.tags} if gate.tags else {}),
         },
         "policies": found,
+        "triggered_categories": list(gate.triggered_categories),
+        "allowlist_hits": list(gate.allowlist_hits),
+        "denylist_hits": list(gate.denylist_hits),
         "retry_after": None if decision.allowed else retry_after(decision, work.now),
         "created_at": work.now,
     }

@@ -14,20 +14,22 @@ from policies.decision import (
     decide,
     with_default_hold,
 )
-from policies.decision import amount_of as amount_in
 from policies.estimates import says
 from policies.rules import UsageRule
 from usage import counters
+from usage.amounts import amounts_of
 from usage.answers import (
     decision_body,
     decision_row,
     reading_body,
     reservation_body,
 )
+from usage.assuming import assumes, bounded, charged_at_expiry, shrunk
 from usage.counters import Counter, Place
 from usage.crossing import refused
-from usage.entries import Answer, CallIn, ReservationInfo, parts_of
+from usage.entries import Answer, CallIn, Gate, ReservationInfo, RulesChanged
 from usage.loading import replay
+from usage.recording import priced_as
 from usage.rulebook import BotInfo, Match
 from usage.work import Entry, Work, stamp
 
@@ -36,15 +38,19 @@ def authorize(work: Work, entry: Entry, request: CallIn) -> None:
     """Answer one call: decide, hold if it reserves and may go ahead, remember."""
     if request.idempotency_key and _replayed(work, entry, request):
         return
+    if _is_outdated(entry, request.gate):
+        entry.fail(RulesChanged())
+        return
     if not _conversation_known(work, entry, request):
         return
-    amounts = _amounts(work, entry, request, request.estimate or {})
+    amounts = amounts_of(work, entry, request, _estimate(request))
     costs, problems = _holds(work, entry, request, amounts)
     if problems:
         entry.fail(EstimateRequired(errors=problems))
         return
     found = [work.counters.get(place.id) for place in entry.places]
-    readings = _readings(work, entry, costs, found)
+    amounts_held = _held(work, entry, request, costs, found)
+    readings = _readings(work, entry, amounts_held, found)
     bot = entry.bot
     if bot is None or entry.caller is None:
         return
@@ -52,7 +58,8 @@ def authorize(work: Work, entry: Entry, request: CallIn) -> None:
         call=Call(entry.caller, bot.state, amounts),
         readings=readings,
         blocks=_blocks(work, entry),
-        unpriced=_unpriced(work, entry, costs),
+        unpriced=_unpriced(work, entry, request, costs),
+        findings=request.gate.findings if request.gate else (),
         now=work.now,
     )
     reservation = None
@@ -61,11 +68,23 @@ def authorize(work: Work, entry: Entry, request: CallIn) -> None:
             work.refused_for_holds = True
     if request.reserve:
         if decision.allowed:
-            reservation = _reserve(work, entry, bot, request, costs, amounts)
+            said = _said([amounts, *costs.values()])
+            if assumes(request.gate):
+                said = _expected(work, entry, request, amounts_held)
+            reservation = _reserve(work, entry, bot, request, amounts_held, said)
             _show_holds(work, entry, decision)
         else:
             _refuse(work, entry, decision, readings)
     _answer(work, entry, request, decision, amounts, reservation)
+
+
+def _is_outdated(entry: Entry, gate: Gate | None) -> bool:
+    return gate is not None and gate.version not in (None, entry.book.version)
+
+
+def _estimate(request: CallIn, assumed: int = 0) -> Mapping[str, int | None]:
+    said = request.estimate or {}
+    return bounded(said, assumed) if assumes(request.gate) else said
 
 
 def _replayed(work: Work, entry: Entry, request: CallIn) -> bool:
@@ -89,43 +108,6 @@ def _conversation_known(work: Work, entry: Entry, request: CallIn) -> bool:
     return False
 
 
-def _amounts(
-    work: Work, entry: Entry, request: CallIn, estimate: Mapping[str, int | None]
-) -> dict[str, int | None]:
-    """Fill an estimate: defaults of A2, the cost from the price list (A3)."""
-    said: dict[str, int | None] = {"calls": 1, "messages": 0, **estimate}
-    if said.get("tokens") is None:
-        said["tokens"] = amount_in(said, "tokens")
-    if "conversations" not in said:
-        said["conversations"] = 1 if _is_new_conversation(work, entry) else 0
-    if said.get("cost") is None:
-        read, written = _priced_parts(said)
-        said["cost"] = entry.book.prices.cost(
-            model=request.model,
-            tokens=said["tokens"],
-            input_tokens=read,
-            output_tokens=written,
-            now=work.now,
-        )
-    return said
-
-
-def _priced_parts(said: Mapping[str, int | None]) -> tuple[int | None, int | None]:
-    """Input and output tokens to price; what only the whole says goes to the other."""
-    read, written = said.get("input_tokens"), said.get("output_tokens")
-    if read is not None and written is not None:
-        return read, written
-    return parts_of(said.get("tokens"), read, written)
-
-
-def _is_new_conversation(work: Work, entry: Entry) -> bool:
-    if entry.seen is None or (entry.conversation or {}).get("id") is not None:
-        return False
-    # One that a later event of this batch names first is still new to this call.
-    seen = entry.seen in work.seen_conversations
-    return not seen or entry.seen in work.new_conversations
-
-
 Costs = dict[str, dict[str, int | None]]
 
 
@@ -140,10 +122,12 @@ def _holds(
         said = amounts
         if request.reserve and rule.default_hold:
             estimate = with_default_hold(rule, request.estimate or {})
-            said = _amounts(work, entry, request, estimate)
+            if assumes(request.gate):
+                estimate = bounded(estimate, 0)
+            said = amounts_of(work, entry, request, estimate)
         costs[rule.policy_id] = said
         if request.reserve and match.enforced and match.held_metrics:
-            for metric in _missing(match, request.estimate or {}, said):
+            for metric in _missing(match, _estimate(request), said):
                 problems[metric] = {
                     "pointer": f"/estimate/{metric}",
                     "detail": f"{rule.name} needs an amount to hold.",
@@ -167,14 +151,58 @@ def _missing(
     return missing
 
 
-def _unpriced(work: Work, entry: Entry, costs: Costs) -> list[UsageRule]:
+def _held(
+    work: Work,
+    entry: Entry,
+    request: CallIn,
+    costs: Costs,
+    found: Sequence[Counter | None],
+) -> list[int]:
+    """Return what the call costs by each limit, its unbounded answer assumed."""
+    if not assumes(request.gate):
+        # Tokens were made whole with the estimate, so every metric is simply there.
+        return [
+            costs[place.match.rule.policy_id].get(place.limit.metric) or 0
+            for place in entry.places
+        ]
+    assumed = request.gate.assumed_output if request.gate else 0
+    usual = amounts_of(work, entry, request, _estimate(request, assumed))
+    held = []
+    for place, counter in zip(entry.places, found, strict=True):
+        rule, metric = place.match.rule, place.limit.metric
+        most = usual
+        if rule.default_hold:
+            own = bounded(with_default_hold(rule, request.estimate or {}), assumed)
+            most = amounts_of(work, entry, request, own)
+        seen = counters.view(counter, place.limit, work.now)
+        low = costs[rule.policy_id].get(metric) or 0
+        remaining = place.limit.threshold - seen.used - seen.held
+        held.append(shrunk(low, max(low, most.get(metric) or 0), remaining))
+    return held
+
+
+def _expected(
+    work: Work, entry: Entry, request: CallIn, held: Sequence[int]
+) -> dict[str, int]:
+    assumed = request.gate.assumed_output if request.gate else 0
+    most = amounts_of(work, entry, request, _estimate(request, assumed))
+    by_metric: dict[str, int] = {}
+    for place, amount in zip(entry.places, held, strict=True):
+        metric = place.limit.metric
+        by_metric[metric] = max(by_metric.get(metric, 0), amount)
+    return charged_at_expiry(most, by_metric)
+
+
+def _unpriced(
+    work: Work, entry: Entry, request: CallIn, costs: Costs
+) -> list[UsageRule]:
     """The cost policies for whose call no price is known (A3)."""
     rules = []
     for match in entry.matches:
         rule = match.rule
         if not match.has_cost or costs[rule.policy_id].get("cost") is not None:
             continue
-        model = entry.caller.model if entry.caller else None
+        model = priced_as(work, entry, request)
         unknown = model is not None and not entry.book.prices.knows(model, work.now)
         if unknown or costs[rule.policy_id].get("tokens") is not None:
             rules.append(rule)
@@ -182,14 +210,15 @@ def _unpriced(work: Work, entry: Entry, costs: Costs) -> list[UsageRule]:
 
 
 def _readings(
-    work: Work, entry: Entry, costs: Costs, found: Sequence[Counter | None]
+    work: Work,
+    entry: Entry,
+    costs: Sequence[int],
+    found: Sequence[Counter | None],
 ) -> list[Reading]:
     readings = []
-    for place, counter in zip(entry.places, found, strict=True):
+    for place, counter, cost in zip(entry.places, found, costs, strict=True):
         limit, match = place.limit, place.match
         rule = match.rule
-        # Tokens were made whole with the estimate, so every metric is simply there.
-        cost = costs[rule.policy_id].get(limit.metric) or 0
         seen = counters.view(counter, limit, work.now)
         remaining = limit.threshold - seen.used - seen.held
         is_over = remaining <= 0 or cost > remaining
@@ -242,13 +271,12 @@ def _reserve(
     entry: Entry,
     bot: BotInfo,
     request: CallIn,
-    costs: Costs,
-    amounts: dict[str, int | None],
+    costs: Sequence[int],
+    said: dict[str, int],
 ) -> dict[str, Any]:
     """Hold the call's cost in every counter it falls in; return the row."""
     holds = []
-    for place in entry.places:
-        cost = costs[place.match.rule.policy_id].get(place.limit.metric) or 0
+    for place, cost in zip(entry.places, costs, strict=True):
         if cost > 0:
             holds.append(_hold(work, place, cost))
     reservation_id = ids.new_id(work.now)
@@ -264,11 +292,13 @@ def _reserve(
         "key_id": entry.item.key.id if entry.item.key else None,
         "user": request.user,
         "model": request.model,
-        "amounts": _said([amounts, *costs.values()]),
+        "amounts": said,
         "holds": holds,
         "ttl_seconds": request.ttl_seconds,
         "created_at": work.now,
         "expires_at": work.now + timedelta(seconds=request.ttl_seconds),
+        # Only the gateway reserves and calls the upstream in one go (B7).
+        "dispatched": request.gate is not None,
         "idempotency_key": request.idempotency_key,
         "request_digest": request.request_digest,
         "answer": None,

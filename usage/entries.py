@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from accounts.errors import DomainError
+from accounts.errors import Conflict, DomainError
+from policies.decision_types import Finding
 
 AMOUNTS = (
     "tokens",
@@ -38,6 +39,35 @@ class CallerKey:
 
 
 @dataclass(slots=True)
+class Gate:
+    """What the gateway says of a call, or of what became of it.
+
+    `version` is the account's when its upstreams and content policies were read: with
+    another one the call is answered RulesChanged. `assumed_output` are the tokens held
+    for an answer that neither the call nor a policy's default hold bounds; they shrink
+    with what is left. `priced_as` is the upstream's own name for the model.
+    `decision` is the decision that an event's findings belong to.
+    """
+
+    version: int | None = None
+    assumed_output: int = 0
+    priced_as: str | None = None
+    tags: dict[str, str] | None = None
+    findings: Sequence[Finding] = ()
+    triggered_categories: Sequence[str] = ()
+    allowlist_hits: Sequence[str] = ()
+    denylist_hits: Sequence[str] = ()
+    decision: str | None = None
+
+
+class RulesChanged(Conflict):
+    """The call was read by rules that have been edited since: read it again."""
+
+    code = "rules_changed"
+    title = "The rules have changed; try again."
+
+
+@dataclass(slots=True)
 class CallIn:
     """A call to decide on. `bot` is a public or an external id.
 
@@ -56,6 +86,7 @@ class CallIn:
     idempotency_key: str | None = None
     request_digest: str | None = None
     kind: str = "authorize"
+    gate: Gate | None = None
 
 
 @dataclass(slots=True)
@@ -78,6 +109,7 @@ class EventIn:
     reservation: str | None = None
     source: str = "api"
     estimated: bool = False
+    gate: Gate | None = None
 
 
 @dataclass(slots=True)
@@ -152,12 +184,17 @@ class Once:
 
 @dataclass(slots=True)
 class Item:
-    """One caller's request: its entries are decided in order and answered together."""
+    """One caller's request: its entries are decided in order and answered together.
+
+    `admitted` says that the key was good when the call began: it settles or releases
+    what was held then, whatever became of the key.
+    """
 
     account_id: UUID
     requests: Sequence[Request]
     key: CallerKey | None = None
     once: Once | None = None
+    admitted: bool = False
 
 
 @dataclass(slots=True)

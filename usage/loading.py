@@ -97,7 +97,7 @@ def resolve(work: Work) -> None:
 def key_error(entry: Entry, now: datetime) -> InvalidKey | None:
     """Return the error of a key that may not be used now, as the book knows it."""
     key = entry.item.key
-    if key is None:
+    if key is None or entry.item.admitted:
         return None
     info = entry.book.keys.get(key.id)
     if info is None or info.revoked_at is not None:
@@ -271,5 +271,7 @@ _encode: Callable[[Any], bytes] = msgspec.json.Encoder(order="sorted").encode
 def content_of(event: EventIn) -> str:
     """Return a digest of what an event says, to tell a repeat from a reuse."""
     said = asdict(event)
+    # What the gateway notes beside an event is not what the event says.
+    said.pop("gate")
     said["occurred_at"] = stamp(event.occurred_at)
     return blake2b(_encode(said), digest_size=16).hexdigest()

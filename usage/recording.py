@@ -11,14 +11,16 @@ from accounts.errors import (
     ReservationMismatch,
     UnknownReference,
 )
+from policies.decision import SEVERITY
 from policies.matching import effective_user
 from policies.rules import Limit, Window
 from usage import counters
 from usage.counters import Counter, Place
 from usage.crossing import charged
-from usage.entries import EventIn, EventResult
+from usage.entries import CallIn, EventIn, EventResult, Gate
 from usage.loading import reservation_unknown
 from usage.rulebook import Match
+from usage.wanted import decoded
 from usage.work import Entry, Reserved, Work, public
 
 
@@ -48,6 +50,8 @@ def record(work: Work, entry: Entry, request: EventIn) -> None:
                 overrun = overrun or _passes(entry, settles, place)
             _charge(work, entry, place, told=request.occurred_at is not None)
     _write(work, entry, request, overrun=overrun)
+    if request.gate is not None and request.gate.findings:
+        _note(work, entry, request.gate)
 
 
 def _repeated(work: Work, entry: Entry, request: EventIn) -> bool:
@@ -146,7 +150,7 @@ def _complete(work: Work, entry: Entry, request: EventIn) -> None:
     if entry.seen is not None:
         work.new_conversations.discard(entry.seen)
     if entry.amounts["cost"] is None:
-        model = entry.caller.model if entry.caller else None
+        model = priced_as(work, entry, request)
         split = request.input_tokens is not None or request.output_tokens is not None
         entry.amounts["cost"] = entry.book.prices.cost(
             model=model,
@@ -155,6 +159,38 @@ def _complete(work: Work, entry: Entry, request: EventIn) -> None:
             output_tokens=entry.amounts["output_tokens"] if split else None,
             now=work.now,
         )
+
+
+def priced_as(work: Work, entry: Entry, request: CallIn | EventIn) -> str | None:
+    """Return the name by which a call's model is priced.
+
+    An alias that has no price of its own costs what the upstream's model costs.
+    """
+    model = entry.caller.model if entry.caller else None
+    gate = request.gate
+    if gate is None or gate.priced_as is None or gate.priced_as == model:
+        return model
+    return model if entry.book.prices.knows(model, work.now) else gate.priced_as
+
+
+def _note(work: Work, entry: Entry, gate: Gate) -> None:
+    """Add what was found in the answer to the decision that the call was given."""
+    decision = decoded("dec", gate.decision or "")
+    if decision is None:
+        return
+    worst = min(gate.findings, key=lambda f: (not f.enforced, -SEVERITY[f.reason]))
+    row = {
+        "id": decision,
+        "account_id": entry.account_id,
+        "reason": worst.reason if worst.enforced else "warned",
+        "policy_id": worst.policy_id,
+        "rollout_mode": worst.rollout_mode,
+        "enforced": worst.enforced,
+        "triggered_categories": list(gate.triggered_categories),
+        "allowlist_hits": list(gate.allowlist_hits),
+        "denylist_hits": list(gate.denylist_hits),
+    }
+    work.write("noted", row)
 
 
 def _charge(work: Work, entry: Entry, place: Place, *, told: bool) -> None:

@@ -157,12 +157,12 @@ INSERT_RESERVATIONS = """INSERT INTO usage_reservation (id, account_id, bot_id,
  project_id, key_id, "user", model, state, amounts, holds, ttl_seconds, created_at,
  expires_at, dispatched, idempotency_key, request_digest, answer)
 SELECT id, account_id, bot_id, project_id, key_id, "user", model, 'open', amounts,
- holds, ttl_seconds, created_at, expires_at, false, idempotency_key, request_digest,
- answer
+ holds, ttl_seconds, created_at, expires_at, dispatched, idempotency_key,
+ request_digest, answer
 FROM jsonb_to_recordset($1::jsonb) AS r(id uuid, account_id uuid, bot_id uuid,
     project_id uuid, key_id uuid, "user" text, model text, amounts jsonb, holds jsonb,
     ttl_seconds integer, created_at timestamptz, expires_at timestamptz,
-    idempotency_key text, request_digest text, answer jsonb)"""
+    dispatched boolean, idempotency_key text, request_digest text, answer jsonb)"""
 
 FORGET_REPLAYS = """UPDATE usage_reservation SET idempotency_key = NULL, answer = NULL
 FROM jsonb_to_recordset($1::jsonb) AS r(account_id uuid, key_id uuid,
@@ -230,14 +230,38 @@ INSERT_DECISIONS = """INSERT INTO audit_decisionrecord (id, account_id, sequence
  created_at)
 SELECT id, account_id, sequence, kind, key_id, allowed, decision, reason_code, message,
  enforced, rollout_mode, policy_id, policy_target, policy_user, policy_project_id,
- model, estimate, subject, policies, '{}', '{}', '{}', retry_after, reservation_id,
- created_at
+ model, estimate, subject, policies, coalesce(triggered_categories, '{}'),
+ coalesce(allowlist_hits, '{}'), coalesce(denylist_hits, '{}'), retry_after,
+ reservation_id, created_at
 FROM jsonb_to_recordset($1::jsonb) AS r(id uuid, account_id uuid, sequence bigint,
     kind text, key_id text, allowed boolean, decision text, reason_code text,
     message text, enforced boolean, rollout_mode text, policy_id text,
     policy_target text, policy_user text, policy_project_id text, model text,
-    estimate jsonb, subject jsonb, policies jsonb, retry_after bigint,
+    estimate jsonb, subject jsonb, policies jsonb, triggered_categories text[],
+    allowlist_hits text[], denylist_hits text[], retry_after bigint,
     reservation_id text, created_at timestamptz)"""
+
+# What was found in the answer to a call joins what was found in the call: a decision
+# is completed once, by what settles it.
+NOTE_DECISIONS = """UPDATE audit_decisionrecord AS d SET
+triggered_categories = (SELECT coalesce(array_agg(DISTINCT c ORDER BY c), '{}')
+ FROM unnest(d.triggered_categories || r.triggered_categories) AS c),
+allowlist_hits = (SELECT coalesce(array_agg(DISTINCT c ORDER BY c), '{}')
+ FROM unnest(d.allowlist_hits || r.allowlist_hits) AS c),
+denylist_hits = (SELECT coalesce(array_agg(DISTINCT c ORDER BY c), '{}')
+ FROM unnest(d.denylist_hits || r.denylist_hits) AS c),
+reason_code = CASE WHEN r.reason IS NULL OR d.reason_code NOT IN ('ok', 'warned')
+ THEN d.reason_code ELSE r.reason END,
+policy_id = CASE WHEN r.reason IS NULL OR d.reason_code NOT IN ('ok', 'warned')
+ THEN d.policy_id ELSE r.policy_id END,
+rollout_mode = CASE WHEN r.reason IS NULL OR d.reason_code NOT IN ('ok', 'warned')
+ THEN d.rollout_mode ELSE r.rollout_mode END,
+enforced = CASE WHEN r.reason IS NULL OR d.reason_code NOT IN ('ok', 'warned')
+ THEN d.enforced ELSE r.enforced END
+FROM jsonb_to_recordset($1::jsonb) AS r(id uuid, account_id uuid, reason text,
+    policy_id text, rollout_mode text, enforced boolean, triggered_categories text[],
+    allowlist_hits text[], denylist_hits text[])
+WHERE d.id = r.id AND d.account_id = r.account_id"""
 
 WITNESSES = {
     "decisions": "SELECT 1 FROM audit_decisionrecord WHERE id = %s",

@@ -22,6 +22,7 @@ _TABLES = (
     ("touched", statements.TOUCH_CONVERSATIONS),
     ("events", statements.INSERT_EVENTS),
     ("decisions", statements.INSERT_DECISIONS),
+    ("noted", statements.NOTE_DECISIONS),
     ("blocks", statements.INSERT_BLOCKS),
     ("revoked", statements.REVOKE_BOTS),
     ("revoked", statements.REVOKE_KEYS),
