@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, ClassVar, TypeVar, cast
 
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
 from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -22,7 +22,7 @@ from api.idempotency import answer_once
 from api.parsers import StrictJSONParser
 
 _ERRORS_FROM = 400
-_ALWAYS = frozenset({"account", "format"})
+_ALWAYS = frozenset({"account"})
 _TAG = re.compile(r'(W/)?"([^"]*)"')
 
 Row = TypeVar("Row", bound=Model)
@@ -45,6 +45,13 @@ class Endpoint(APIView):
         """Answer errors as problems."""
         return handle
 
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
+        """Choose how to answer; `?format=` is a parameter like others."""
+        try:
+            return super().perform_content_negotiation(request, force)
+        except Http404:
+            raise invalid_query("format", "is not a known parameter") from None
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Refuse a caller that is unknown or may not do this."""
         super().initial(request, *args, **kwargs)
@@ -54,8 +61,7 @@ class Endpoint(APIView):
         scope = self.scopes.get(method or "")
         if scope is not None:
             self.caller.need(scope)
-        if method == "GET":
-            _check_queries(request, self.queries)
+        _check_queries(request, self.queries if method == "GET" else frozenset())
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """Answer a POST that names an Idempotency-Key once (CONTRACT G5)."""

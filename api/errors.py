@@ -40,6 +40,19 @@ class NoSuchRoute(NotFound):
     title = "There is no such route."
 
 
+class BadRequest(DomainError):
+    """The request cannot be understood at all."""
+
+    title = "The request cannot be understood."
+
+
+class InternalError(DomainError):
+    """A fault of ours. What it was stands in the log, under the request's id."""
+
+    status, code = 500, "internal_error"
+    title = "Something broke here; nothing was half done."
+
+
 class MethodNotAllowed(DomainError):
     """The route does not take this method."""
 

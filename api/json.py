@@ -5,11 +5,12 @@ import math
 import re
 from typing import Any, Final, NoReturn
 
-from accounts.errors import BodyTooLarge, MalformedJson
+from accounts.errors import BodyTooLarge, MalformedJson, UnsupportedMediaType
 
 MAX_BYTES: Final = 256 * 1024
 MAX_DEPTH: Final = 32
 
+_CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\s;\"]*)", re.IGNORECASE)
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BRACKET = re.compile(r"[\[\]{}]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -45,6 +46,13 @@ def loads(data: bytes, *, max_bytes: int = MAX_BYTES) -> Any:
         raise MalformedJson("A number is too long.") from None
     _check_strings(value)
     return value
+
+
+def check_charset(content_type: str | None) -> None:
+    """Raise UnsupportedMediaType for JSON in anything but UTF-8 (RFC 8259, 8.1)."""
+    named = _CHARSET.search(content_type or "")
+    if named and named[1].lower() not in ("utf-8", "utf8", "us-ascii"):
+        raise UnsupportedMediaType("Send the body in UTF-8.")
 
 
 def _check_depth(text: str) -> None:

@@ -5,6 +5,7 @@ Served by the lane's event loop beside the ledger; everything else of the API is
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -21,13 +22,29 @@ from accounts.errors import (
     FieldError,
     InvalidKey,
     Unavailable,
-    UnsupportedMediaType,
 )
 from api import lane_bodies as bodies
-from api.errors import PROBLEM_TYPE, InvalidQuery, headers, problem
-from api.hot import HotRequest, HotRoute, Reply
+from api.errors import (
+    PROBLEM_TYPE,
+    InternalError,
+    InvalidQuery,
+    MethodNotAllowed,
+    headers,
+    problem,
+)
+from api.hot import ClientGone, HotRequest, HotRoute, Reply
 from api.lane_keys import KeyRing
 from api.lane_once import REPLAYED, answer_once, idempotency_key
+from api.lane_requests import (
+    CLOUD_BATCH,
+    CLOUD_EVENT,
+    JSON,
+    body_of,
+    content_type,
+    flag_of,
+    query_of,
+)
+from api.request_ids import HEADER, request_id_for
 from usage.async_ledger import AsyncLedger
 from usage.entries import (
     Answer,
@@ -42,13 +59,11 @@ from usage.failing_open import OpenAnswers
 from usage.spool import Spool
 
 _encode = msgspec.json.Encoder().encode
+_LOG: Final = logging.getLogger(__name__)
+_REQUEST_ID: Final = HEADER.lower().encode()
 _TOUCH_SECONDS: Final = 15
-_JSON: Final = "application/json"
-_CLOUD_EVENT: Final = "application/cloudevents+json"
-_CLOUD_BATCH: Final = "application/cloudevents-batch+json"
 _LOOPBACK: Final = ("127.0.0.1", "::1")
 _FORWARDED: Final = (b"x-forwarded-for", b"forwarded")
-_TRUE: Final = ("1", "true", "yes")
 
 Endpoint = Callable[[HotRequest, CallerKey], Awaitable[Reply]]
 
@@ -110,6 +125,10 @@ def _guarded(*scopes: str) -> Callable[[Endpoint], HotRoute]:
                 return await endpoint(request, caller)
             except DomainError as error:
                 return await _refuse(ring, header, error)
+            except ClientGone:
+                raise
+            except Exception as fault:  # noqa: BLE001 (nothing above says it better)
+                return _broken(fault)
 
         return HotRoute(answer)
 
@@ -132,38 +151,30 @@ def failed(error: DomainError) -> Reply:
         (name.lower().encode("latin-1"), value.encode("latin-1"))
         for name, value in headers(error).items()
     ]
+    told.append((_REQUEST_ID, request_id_for(None).encode()))
     return Reply(_encode(problem(error)), error.status, PROBLEM_TYPE.encode(), (*told,))
+
+
+def _broken(fault: Exception) -> Reply:
+    """Tell of a fault of ours, and log it under the same name."""
+    reply = failed(InternalError())
+    named = dict(reply.told)[_REQUEST_ID].decode()
+    _LOG.error("a hot route broke", exc_info=fault, extra={"request_id": named})
+    return reply
 
 
 def _answered(body: Any, status: int = 200) -> Reply:
     return Reply(_encode(body), status)
 
 
-async def _body(request: HotRequest, most: int, *types: str) -> bytes:
-    """Read a body of at most `most` bytes and of a type that the route takes."""
-    encoding = request.header(b"content-encoding")
-    if encoding is not None and encoding.lower() != "identity":
-        raise UnsupportedMediaType("Send the body without a content encoding.")
-    if _content_type(request) not in types:
-        raise UnsupportedMediaType(f"Send the body as {types[0]}.")
-    return await request.body(most)
-
-
-def _content_type(request: HotRequest) -> str:
-    given = request.header(b"content-type")
-    if given is None:
-        return _JSON
-    return given.partition(";")[0].strip().lower()
-
-
 @_guarded("decide")
 async def authorize(request: HotRequest, caller: CallerKey) -> Reply:
     """`POST /api/v1/authorize`: decide, and hold if the call reserves."""
-    query = _query(request, "dry_run")
-    raw = await _body(request, bodies.MAX_BODY, _JSON)
+    query = query_of(request, "dry_run")
+    raw = await body_of(request, bodies.MAX_BODY, JSON)
     call = bodies.call_of(
         raw,
-        dry_run=query.get("dry_run", "").lower() in _TRUE,
+        dry_run=flag_of(query, "dry_run"),
         idempotency_key=idempotency_key(request),
     )
     answer = await _ask(request, caller, call)
@@ -177,12 +188,12 @@ async def authorize(request: HotRequest, caller: CallerKey) -> Reply:
 @_guarded("usage:write")
 async def record(request: HotRequest, caller: CallerKey) -> Reply:
     """`POST /api/v1/usage`: one event, a list of them, or CloudEvents."""
-    _query(request)
-    raw = await _body(request, bodies.MAX_BULK, _JSON, _CLOUD_EVENT, _CLOUD_BATCH)
-    given = _content_type(request)
-    if given == _CLOUD_EVENT:
+    query_of(request)
+    raw = await body_of(request, bodies.MAX_BULK, JSON, CLOUD_EVENT, CLOUD_BATCH)
+    given = content_type(request)
+    if given == CLOUD_EVENT:
         return await _record_one(request, caller, bodies.cloud_event_of(raw), raw)
-    if given == _CLOUD_BATCH:
+    if given == CLOUD_BATCH:
         parts, read = bodies.raw_cloud_events(raw), bodies.cloud_event_of
     elif bodies.is_batch(raw):
         parts, read = bodies.raw_events(raw), bodies.event_of
@@ -194,8 +205,8 @@ async def record(request: HotRequest, caller: CallerKey) -> Reply:
 @_guarded("decide", "usage:write")
 async def release(request: HotRequest, caller: CallerKey) -> Reply:
     """`POST /api/v1/reservations/{id}/release`: free a hold."""
-    _query(request)
-    raw = await _body(request, bodies.MAX_BODY, _JSON)
+    query_of(request)
+    raw = await body_of(request, bodies.MAX_BODY, JSON)
     bodies.check_release(raw)
     asked = [ReleaseIn(request.path_params["id"])]
     return await answer_once(request, caller, asked, raw, _released)
@@ -204,7 +215,7 @@ async def release(request: HotRequest, caller: CallerKey) -> Reply:
 @_guarded("usage:read", "decide")
 async def budget(request: HotRequest, caller: CallerKey) -> Reply:
     """`GET /api/v1/budget`: what is left in every matching policy; leaves no trace."""
-    query = _query(request, "bot", "user", "model")
+    query = query_of(request, "bot", "user", "model")
     if not query.get("bot"):
         missing: FieldError = {"pointer": "/bot", "detail": "is required"}
         raise InvalidQuery(errors=[missing])
@@ -225,22 +236,6 @@ async def budget(request: HotRequest, caller: CallerKey) -> Reply:
         }
         | {name: decided[name] for name in shown}
     )
-
-
-def _query(request: HotRequest, *known: str) -> dict[str, str]:
-    """Return the query parameters. Raises InvalidQuery for one that is not known."""
-    given = request.query()
-    problems: list[FieldError] = []
-    for name, value in given.items():
-        if name not in known:
-            problems.append(
-                {"pointer": f"/{name}", "detail": "is not a known parameter"}
-            )
-        elif len(value) > 256 or "\x00" in value:
-            problems.append({"pointer": f"/{name}", "detail": "is not a usable value"})
-    if problems:
-        raise InvalidQuery(errors=problems)
-    return given
 
 
 async def _ask(
@@ -353,10 +348,30 @@ async def _read_metrics(request: HotRequest, caller: CallerKey) -> Reply:
     return _exposition()
 
 
+def _only(method: str) -> HotRoute:
+    """Answer other methods of a hot route: 405, once the key is good."""
+
+    async def answer(request: HotRequest) -> Reply:
+        header, ring = request.header(b"authorization"), request.state.keys
+        try:
+            await ring.check_again(header, bodies.utc_now())
+        except DomainError as error:
+            return failed(error)
+        refused = failed(MethodNotAllowed())
+        return refused._replace(told=(*refused.told, (b"allow", method.encode())))
+
+    return HotRoute(answer)
+
+
+_RELEASE: Final = "/api/v1/reservations/{id}/release"
 routes: list[Route] = [
     Route("/metrics", metrics, methods=["GET"]),
     Route("/api/v1/authorize", authorize, methods=["POST"]),
     Route("/api/v1/usage", record, methods=["POST"]),
-    Route("/api/v1/reservations/{id}/release", release, methods=["POST"]),
+    Route(_RELEASE, release, methods=["POST"]),
     Route("/api/v1/budget", budget, methods=["GET"]),
+    Route("/api/v1/authorize", _only("POST")),
+    Route("/api/v1/usage", _only("POST")),
+    Route(_RELEASE, _only("POST")),
+    Route("/api/v1/budget", _only("GET")),
 ]

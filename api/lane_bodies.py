@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from accounts.errors import BodyTooLarge, FieldError, InvalidBody, MalformedJson
+from api import json
 from policies.rules import MAX_INTEGER, cost_to_micros
 from usage.entries import (
     DEFAULT_TTL_SECONDS,
@@ -157,7 +158,7 @@ def is_batch(raw: bytes) -> bool:
     """Say whether a usage body carries `events` rather than one event."""
     try:
         fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return "events" in fields
 
@@ -184,6 +185,9 @@ def event_of(raw: bytes) -> EventIn:
 def cloud_event_of(raw: bytes) -> EventIn:
     """Read one CloudEvent. Raises MalformedJson and InvalidBody."""
     envelope = read(_cloud_event, raw, MAX_BODY)
+    if not raw.isascii() or raw.count(b"[") + raw.count(b"{") > json.MAX_DEPTH:
+        # What is ignored must be JSON all the same.
+        json.loads(raw)
     if envelope.specversion != "1.0":
         raise InvalidBody(errors=[_problem("/specversion", "must be 1.0")])
     _check_texts(envelope, raw)

@@ -1,6 +1,6 @@
 """The schema and its viewer: open to all, without a request to any other host."""
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.renderers import (
@@ -11,7 +11,8 @@ from drf_spectacular.renderers import (
 )
 from drf_spectacular.views import SpectacularAPIView
 
-from api.errors import PROBLEM_TYPE, NoSuchRoute, problem
+from api.errors import NoSuchRoute
+from api.failures import answered
 
 
 class SchemaView(SpectacularAPIView):
@@ -36,9 +37,4 @@ def docs(request: HttpRequest) -> HttpResponse:
 @csrf_exempt
 def no_route(request: HttpRequest) -> HttpResponse:
     """Answer every path under `/api/` that is none: a problem, not a page."""
-    return JsonResponse(
-        problem(NoSuchRoute()),
-        status=NoSuchRoute.status,
-        content_type=PROBLEM_TYPE,
-        headers={"Cache-Control": "no-store"},
-    )
+    return answered(NoSuchRoute())

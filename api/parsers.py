@@ -24,4 +24,5 @@ class StrictJSONParser(BaseParser):
         request = (parser_context or {}).get("request")
         if request is not None and request.META.get("HTTP_CONTENT_ENCODING"):
             raise UnsupportedMediaType("Send the body without a Content-Encoding.")
+        json.check_charset(media_type)
         return json.loads(stream.read(json.MAX_BYTES + 1))

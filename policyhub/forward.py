@@ -14,6 +14,8 @@ from pathlib import Path
 import httpx
 from starlette.types import Message, Receive, Scope, Send
 
+from api.request_ids import request_id_for
+
 Header = tuple[bytes, bytes]
 
 HOP_BY_HOP = frozenset(
@@ -26,6 +28,12 @@ SET_HERE = frozenset(
 )
 BODY_MAX = 10 * 1024 * 1024
 CONNECTIONS = 64
+_TITLES = {
+    413: "The body is too large.",
+    502: "The pages failed.",
+    503: "The pages are not available.",
+    504: "The pages are too slow.",
+}
 SECONDS = {"connect": 2.0, "read": 120.0, "write": 30.0, "pool": 10.0}
 
 
@@ -97,6 +105,12 @@ class Pages:
         request = _request(scope["method"], target, headers, body)
         try:
             response = await self._transport.handle_async_request(request)
+        except httpx.ReadTimeout:
+            await problem(send, 504, "pages_too_slow", "No answer came in time.")
+            return
+        except (httpx.ProtocolError, httpx.ReadError):
+            await problem(send, 502, "pages_failed", "The answer broke off.")
+            return
         except httpx.TransportError:
             await problem(send, 503, "pages_unavailable", "Try again in a moment.")
             return
@@ -174,12 +188,13 @@ async def _until_gone(receive: Receive) -> None:
 
 async def problem(send: Send, status: int, code: str, detail: str) -> None:
     """Answer with a problem document (RFC 9457)."""
-    title = {413: "Body too large", 503: "Not available"}[status]
-    document = {"type": "about:blank", "title": title, "status": status}
-    body = json.dumps({**document, "code": code, "detail": detail}).encode()
+    document = {"type": "about:blank", "title": _TITLES[status], "status": status}
+    told = {**document, "detail": detail, "code": code, "errors": []}
+    body = json.dumps(told).encode()
     headers = [(b"content-type", b"application/problem+json")]
     headers.append((b"content-length", str(len(body)).encode("ascii")))
     headers.append((b"cache-control", b"no-store"))
+    headers.append((b"x-request-id", request_id_for(None).encode("ascii")))
     if status == 503:
         headers.append((b"retry-after", b"1"))
     start = {"type": "http.response.start", "status": status, "headers": headers}

@@ -5,6 +5,11 @@ from django.urls import include, path
 
 from policyhub import health
 
+handler400 = "api.failures.bad_request"
+handler403 = "api.failures.permission_denied"
+handler404 = "api.failures.page_not_found"
+handler500 = "api.failures.server_error"
+
 urlpatterns = [
     path("readyz", health.ready),
     path("admin/", admin.site.urls),
