@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-CODE := accounts alerts api audit dashboard policies policyhub retention usage
+CODE := accounts alerts api audit dashboard gateway policies policyhub retention usage
 TEMPLATES := $(wildcard templates) $(wildcard */templates)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # Python compiles what it imports; compiling everything takes most of the time.

@@ -76,6 +76,21 @@ SETTINGS = (
     Setting("LEDGER_BATCH_MAX", "256", "Calls in one ledger transaction, 1 to 4096."),
     Setting("LEDGER_QUEUE_MAX", "4096", "Calls that may wait, 1 to 1000000."),
     Setting("LANE_WORKERS", "1", "Processes of the lane, 1 to 64."),
+    Setting(
+        "GATEWAY_ECHO",
+        "true unless the site is https",
+        "Whether the built-in echo answers the calls of accounts without an upstream.",
+    ),
+    Setting(
+        "GATEWAY_REQUESTS_PER_MINUTE",
+        "standard=600,plus=6000,enterprise=60000",
+        "Gateway requests a minute and key, by the account's plan.",
+    ),
+    Setting(
+        "GATEWAY_CONCURRENCY",
+        "4096",
+        "Gateway calls at once in a lane process, 1 to 100000; more wait by plan.",
+    ),
 )
 _ORIGIN = re.compile(
     r"https?://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:([0-9]{1,5}|\*))?", re.ASCII
@@ -113,6 +128,9 @@ class Environment:
     ledger_batch_max: int
     ledger_queue_max: int
     lane_workers: int
+    gateway_echo: bool
+    gateway_requests: Mapping[str, int]
+    gateway_concurrency: int
 
     @property
     def https(self) -> bool:
@@ -305,6 +323,25 @@ def _encryption_keys(text: str) -> tuple[str, ...]:
     return keys
 
 
+_PLANS = {"standard": 600, "plus": 6_000, "enterprise": 60_000}
+
+
+def _gateway_requests(reader: Reader) -> dict[str, int]:
+    """Read `standard=600,plus=6000`; a plan that is not named keeps its default."""
+    name = "GATEWAY_REQUESTS_PER_MINUTE"
+    found = dict(_PLANS)
+    for part in filter(None, reader.text(name).replace(" ", "").split(",")):
+        plan, _, number = part.partition("=")
+        usable = number.isascii() and number.isdigit() and len(number) <= 9
+        if plan not in _PLANS or not usable or int(number) < 1:
+            raise WrongSetting(name, f"must be like {_PLANS_TEXT}, not {part!r}")
+        found[plan] = int(number)
+    return found
+
+
+_PLANS_TEXT = ",".join(f"{plan}={number}" for plan, number in _PLANS.items())
+
+
 def read(variables: Mapping[str, str]) -> Environment:
     """Check all settings and return them. Raises `WrongSetting`.
 
@@ -344,6 +381,9 @@ def read(variables: Mapping[str, str]) -> Environment:
         ledger_batch_max=reader.integer("LEDGER_BATCH_MAX", 256, 1, 4096),
         ledger_queue_max=reader.integer("LEDGER_QUEUE_MAX", 4096, 1, 1_000_000),
         lane_workers=reader.integer("LANE_WORKERS", 1, 1, 64),
+        gateway_echo=reader.boolean("GATEWAY_ECHO", default=not https),
+        gateway_requests=_gateway_requests(reader),
+        gateway_concurrency=reader.integer("GATEWAY_CONCURRENCY", 4096, 1, 100_000),
     )
 
 

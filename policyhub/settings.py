@@ -13,6 +13,9 @@ POLICYHUB_PRIVATE_URLS = ENV.private_urls
 LEDGER_BATCH_MAX = ENV.ledger_batch_max
 LEDGER_QUEUE_MAX = ENV.ledger_queue_max
 LANE_WORKERS = ENV.lane_workers
+GATEWAY_ECHO = ENV.gateway_echo
+GATEWAY_REQUESTS_PER_MINUTE = dict(ENV.gateway_requests)
+GATEWAY_CONCURRENCY = ENV.gateway_concurrency
 
 DEBUG = ENV.debug
 SECRET_KEY = ENV.secret_key
@@ -22,6 +25,7 @@ INSTALLED_APPS = [
     "policyhub.apps.PolicyHubConfig",
     "dashboard.apps.DashboardConfig",
     "api.apps.ApiConfig",
+    "gateway.apps.GatewayConfig",
     "retention.apps.RetentionConfig",
     "usage.apps.UsageConfig",
     "policies.apps.PoliciesConfig",
