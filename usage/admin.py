@@ -18,7 +18,9 @@ from usage.models import (
     Price,
     Reservation,
     RollupProgress,
+    SummaryZone,
     UsageEvent,
+    UsageSummary,
 )
 from usage.prices import create_price, delete_price, update_price
 
@@ -205,6 +207,29 @@ class HourlyRollupAdmin(FactAdmin):
     search_fields = ["=user", "model", "bot__name"]
     date_hierarchy = "hour"
     ordering = ["-hour", "id"]
+
+
+@admin.register(UsageSummary)
+class UsageSummaryAdmin(FactAdmin):
+    """What one bot, user or key used in an hour, a day or a month."""
+
+    list_display = ["start", "grain", "account", "dimension", "value", "model"]
+    list_display += ["events", "tokens", "calls", dollars]
+    list_filter = ["grain", "dimension", "account"]
+    list_select_related = ["account"]
+    search_fields = ["=value", "model"]
+    date_hierarchy = "start"
+    ordering = ["-start", "id"]
+
+
+@admin.register(SummaryZone)
+class SummaryZoneAdmin(FactAdmin):
+    """The zones that summaries are in."""
+
+    list_display = ["account", "zone"]
+    list_select_related = ["account"]
+    search_fields = ["=zone", "account__slug"]
+    ordering = ["account"]
 
 
 @admin.register(RollupProgress)

@@ -17,6 +17,8 @@ from usage.models.reports import (
     HourlyRollup,
     Price,
     RollupProgress,
+    SummaryZone,
+    UsageSummary,
 )
 
 __all__ = [
@@ -31,5 +33,7 @@ __all__ = [
     "Price",
     "Reservation",
     "RollupProgress",
+    "SummaryZone",
     "UsageEvent",
+    "UsageSummary",
 ]
