@@ -9,6 +9,7 @@ from datetime import datetime
 from email.utils import format_datetime
 from pathlib import Path
 
+from accounts.selectors import owner_emails
 from alerts.mail import compose
 from alerts.models import Delivery
 
@@ -22,7 +23,8 @@ def file_away(*, delivery: Delivery, folder: Path, now: datetime) -> None:
 
     Again, it writes the same file. Raises OSError if the folder cannot be written.
     """
-    message = compose(delivery)
+    named = [delivery.recipient] if delivery.recipient else None
+    message = compose(delivery, named or owner_emails(delivery.account))
     message.extra_headers["Date"] = format_datetime(now)
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{delivery.message_id}.log"

@@ -1,9 +1,11 @@
-"""An alert as an e-mail: what happened, what PolicyHub did, when it resets, where.
+"""Mails: an alert, a digest of several, and the question whether somebody wants them.
 
-Nothing in it comes from a prompt or an answer: an alert holds none.
+What happened, what PolicyHub did, what to do, where to look. Nothing in them comes from
+a prompt or an answer: an alert holds none.
 """
 
 import unicodedata
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -11,43 +13,46 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 
-from accounts.selectors import owner_emails
-from alerts.models import Alert, Delivery
+from alerts.confirming import link_to_confirm
+from alerts.models import Alert, Delivery, Recipient
+from alerts.wording import advice_about, done_about, headline_of
 
 _SUBJECT_MAX = 180
-_HEADLINES = {
-    Alert.State.WARNING: "Warning",
-    Alert.State.BREACHED: "Limit reached",
-    Alert.State.RESOLVED: "Resolved",
-}
-_KIND_HEADLINES = {
-    "retention_paused": "Pruning waits for you",
-    "retention_overdue": "Pruning is overdue",
-}
+_LISTED = 50
+_FULL = 100
 
 
-class NobodyToTell(Exception):
-    """The account has no owner whom the message could reach."""
+def compose(delivery: Delivery, addresses: Sequence[str]) -> EmailMultiAlternatives:
+    """Return the message of a delivery, the same at each attempt but for its date."""
+    template, context = _content(delivery)
+    message = EmailMultiAlternatives(
+        subject=context["subject"],
+        body=render_to_string(f"alerts/{template}.txt", context),
+        from_email=settings.DEFAULT_FROM_EMAIL,
+        to=list(addresses),
+        headers={
+            "Message-ID": f"<{delivery.message_id}@policyhub>",
+            "Auto-Submitted": "auto-generated",
+        },
+    )
+    message.attach_alternative(
+        render_to_string(f"alerts/{template}.html", context), "text/html"
+    )
+    return message
 
 
-def recipients_of(delivery: Delivery) -> list[str]:
-    """Return the addresses; those of the owners where no recipient is named.
-
-    Raises NobodyToTell if there is none.
-    """
-    if delivery.recipient:
-        return [delivery.recipient]
-    owners = owner_emails(delivery.account)
-    if not owners:
-        raise NobodyToTell("the account has no active owner")
-    return owners
+def _content(delivery: Delivery) -> tuple[str, dict[str, Any]]:
+    if delivery.purpose == Delivery.Purpose.CONFIRMATION:
+        return "confirmation", _confirmation(delivery)
+    if delivery.purpose == Delivery.Purpose.DIGEST or delivery.alert is None:
+        return "digest", _digest(delivery)
+    return "mail", {**context_of(delivery.alert), "instead_of": _instead_of(delivery)}
 
 
 def subject_of(alert: Alert) -> str:
     """Return the subject: one line, whatever the policy is called."""
-    headline = _KIND_HEADLINES.get(alert.kind) or _HEADLINES[Alert.State(alert.state)]
     name = f": {alert.policy_name}" if alert.policy_name else ""
-    return one_line(f"[PolicyHub] {headline}{name}")[:_SUBJECT_MAX]
+    return _subject(f"{headline_of(alert)}{name}")
 
 
 def one_line(text: str) -> str:
@@ -62,8 +67,7 @@ def one_line(text: str) -> str:
 
 def link_of(alert: Alert) -> str:
     """Return the address of the alert's page."""
-    site = settings.POLICYHUB_SITE_URL.rstrip("/")
-    return f"{site}/app/{quote(alert.account.slug)}/alerts/{alert.public_id}/"
+    return f"{_pages(alert.account.slug)}/alerts/{alert.public_id}/"
 
 
 def context_of(alert: Alert) -> dict[str, Any]:
@@ -71,54 +75,79 @@ def context_of(alert: Alert) -> dict[str, Any]:
     return {
         "alert": alert,
         "subject": subject_of(alert),
+        "headline": headline_of(alert),
         "account": one_line(alert.account.name),
         "policy": one_line(alert.policy_name),
         "happened": one_line(alert.message) or subject_of(alert),
         "did": done_about(alert),
+        "advice": advice_about(alert),
+        "gauge": gauge_of(alert),
         "resets_at": alert.resets_at,
         "link": link_of(alert),
     }
 
 
-def done_about(alert: Alert) -> str:
-    """Return in a sentence what PolicyHub did about it."""
-    if alert.kind != "limit":
-        return "Nothing was deleted that the policy does not cover."
-    if alert.late:
-        return (
-            "The window had ended when this usage was reported, so nothing was stopped."
-        )
-    if not alert.enforced:
-        return "The policy is not enforced for these calls, so nothing was stopped."
-    if alert.state == Alert.State.WARNING:
-        return (
-            "This is an early warning. The limit is not reached, nothing was stopped."
-        )
-    if alert.used is not None and alert.used < (alert.threshold or 0):
-        return "A call was refused because what is left does not suffice for it."
-    return "The policy's actions took effect with this usage."
+def gauge_of(alert: Alert) -> Mapping[str, Any] | None:
+    """Return a bar in whole per cent: the widths of two cells, and a word for it."""
+    if alert.used is None or not alert.threshold:
+        return None
+    percent = alert.used * 100 // alert.threshold
+    full = min(max(percent, 0), _FULL)
+    reached = alert.step == _FULL
+    return {
+        "percent": percent,
+        "full": full,
+        "rest": _FULL - full,
+        "colour": "#b3261e" if reached else "#b26a00",
+    }
 
 
-def compose(delivery: Delivery) -> EmailMultiAlternatives:
-    """Return the message of a delivery, the same at each attempt but for its date.
-
-    Raises NobodyToTell when the account has no owner to send it to.
-    """
-    context = context_of(delivery.alert)
-    message = EmailMultiAlternatives(
-        subject=context["subject"],
-        body=render_to_string("alerts/mail.txt", context),
-        from_email=settings.DEFAULT_FROM_EMAIL,
-        to=recipients_of(delivery),
-        headers={
-            "Message-ID": f"<{delivery.message_id}@policyhub>",
-            "Auto-Submitted": "auto-generated",
-        },
+def _instead_of(delivery: Delivery) -> list[str]:
+    """Return whom the owners get a message for, with the reason."""
+    if delivery.recipient:
+        return []
+    siblings = Delivery.objects.filter(
+        alert_id=delivery.alert_id, state=Delivery.State.REDIRECTED
     )
-    message.attach_alternative(
-        render_to_string("alerts/mail.html", context), "text/html"
+    return [one_line(sibling.last_error) for sibling in siblings.order_by("id")]
+
+
+def _digest(delivery: Delivery) -> dict[str, Any]:
+    parts = Delivery.objects.filter(digest_id=delivery.id).select_related(
+        "alert__account"
     )
-    return message
+    count = parts.count()
+    alerts = [part.alert for part in parts.order_by("id")[:_LISTED] if part.alert]
+    return {
+        "subject": _subject(f"{count} more alerts in {delivery.account.name}"),
+        "account": one_line(delivery.account.name),
+        "count": count,
+        "more": max(count - len(alerts), 0),
+        "most": settings.POLICYHUB_MAILS_PER_HOUR,
+        "rows": [context_of(alert) for alert in alerts],
+        "link": f"{_pages(delivery.account.slug)}/alerts/",
+    }
+
+
+def _confirmation(delivery: Delivery) -> dict[str, Any]:
+    recipient = Recipient.objects.filter(
+        account_id=delivery.account_id, address__iexact=delivery.recipient
+    ).first()
+    account = one_line(delivery.account.name)
+    return {
+        "subject": _subject(f"Do you want alerts of {account}?"),
+        "account": account,
+        "address": one_line(delivery.recipient),
+        "link": "" if recipient is None else link_to_confirm(recipient),
+    }
+
+
+def _subject(text: str) -> str:
+    return one_line(f"[PolicyHub] {text}")[:_SUBJECT_MAX]
+
+
+def _pages(slug: str) -> str:
+    return f"{settings.POLICYHUB_SITE_URL.rstrip('/')}/app/{quote(slug)}"
 
 
 def _is_unprintable(char: str) -> bool:

@@ -68,6 +68,17 @@ SETTINGS = (
     ),
     Setting("POLICYHUB_DEFAULT_FROM_EMAIL", "policyhub@<host>", "Sender of e-mails."),
     Setting(
+        "POLICYHUB_MAILS_PER_HOUR",
+        "20",
+        "E-mails an account may have in an hour; one digest carries the rest.",
+    ),
+    Setting(
+        "POLICYHUB_MAIL_EVENTS_SECRET",
+        "none",
+        "user:password with which the mail service reports bounces to /anymail/.",
+        True,
+    ),
+    Setting(
         "POLICYHUB_PRIVATE_URLS",
         "none",
         "Origins that webhooks and upstreams may call although they are private, by"
@@ -124,6 +135,8 @@ class Environment:
     allowed_hosts: tuple[str, ...]
     email: Mapping[str, Any]
     default_from_email: str
+    mails_per_hour: int
+    mail_events_secret: str
     private_urls: tuple[str, ...]
     ledger_batch_max: int
     ledger_queue_max: int
@@ -265,6 +278,15 @@ def _email(reader: Reader, state_dir: Path) -> dict[str, Any]:
     return config
 
 
+def _mail_events_secret(reader: Reader) -> str:
+    name = "POLICYHUB_MAIL_EVENTS_SECRET"
+    secret = reader.text(name)
+    user, _, password = secret.partition(":")
+    if secret and (not user or len(password) < 16):
+        raise WrongSetting(name, "must read user:password, 16 characters or more")
+    return secret
+
+
 def _private_urls(reader: Reader) -> tuple[str, ...]:
     """Return the origins; what they open is in `accounts/outbound.py`."""
     name = "POLICYHUB_PRIVATE_URLS"
@@ -377,6 +399,8 @@ def read(variables: Mapping[str, str]) -> Environment:
         default_from_email=reader.text(
             "POLICYHUB_DEFAULT_FROM_EMAIL", f"PolicyHub <policyhub@{site_host}>"
         ),
+        mails_per_hour=reader.integer("POLICYHUB_MAILS_PER_HOUR", 20, 1, 1_000_000),
+        mail_events_secret=_mail_events_secret(reader),
         private_urls=_private_urls(reader),
         ledger_batch_max=reader.integer("LEDGER_BATCH_MAX", 256, 1, 4096),
         ledger_queue_max=reader.integer("LEDGER_QUEUE_MAX", 4096, 1, 1_000_000),

@@ -9,6 +9,7 @@ POLICYHUB_STATE_DIR = ENV.state_dir
 POLICYHUB_SITE_URL = ENV.site_url
 POLICYHUB_KEY_PEPPER = ENV.key_pepper
 POLICYHUB_ENCRYPTION_KEYS = ENV.encryption_keys
+POLICYHUB_MAILS_PER_HOUR = ENV.mails_per_hour
 POLICYHUB_PRIVATE_URLS = ENV.private_urls
 LEDGER_BATCH_MAX = ENV.ledger_batch_max
 LEDGER_QUEUE_MAX = ENV.ledger_queue_max
@@ -204,6 +205,13 @@ USE_I18N = True
 # --- E-mail -------------------------------------------------------------------
 
 globals().update(ENV.email)
+if ENV.mail_events_secret:
+    # The service may come with settings of its own, such as its API key.
+    ANYMAIL = {
+        **ENV.email.get("ANYMAIL", {}),
+        "WEBHOOK_SECRET": ENV.mail_events_secret,
+    }
+POLICYHUB_MAIL_EVENTS = bool(ENV.mail_events_secret)
 DEFAULT_FROM_EMAIL = ENV.default_from_email
 SERVER_EMAIL = ENV.default_from_email
 
@@ -234,6 +242,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "api.schema_hot.add_hot_routes",
+        "api.schema_errors.name_errors",
     ],
 }
 

@@ -8,9 +8,10 @@ import pytest
 from aiosmtpd.controller import Controller
 from django.test import override_settings
 
+from accounts.models import Account
 from alerts import services
 from alerts.mail import compose, one_line, subject_of
-from alerts.models import Delivery
+from alerts.models import Delivery, Recipient
 from tests.alerts.conftest import NOW
 
 pytestmark = pytest.mark.django_db
@@ -47,8 +48,13 @@ def sink():
     controller.stop()
 
 
+def confirmed(address, account=None):
+    account = account or Account.objects.get(slug="alice")
+    Recipient.objects.create(account=account, address=address, confirmed_at=NOW)
+
+
 def composed(alert):
-    return compose(Delivery.objects.get(alert=alert))
+    return compose(Delivery.objects.get(alert=alert), ["alice@example.com"])
 
 
 def test_the_mail_says_what_happened_and_where_to_look(opened, settings):
@@ -115,7 +121,9 @@ def test_a_name_cannot_add_a_header(opened, name):
 
 
 def test_a_recipient_cannot_add_a_header(opened):
-    opened(recipients=[("email", "a@example.com\nBcc: eve@example.com")])
+    address = "a@example.com\nBcc: eve@example.com"
+    opened(recipients=[("email", address)])
+    confirmed(address)
 
     assert services.deliver_due(now=NOW) == 0
     delivery = Delivery.objects.get()
@@ -126,6 +134,7 @@ def test_a_recipient_cannot_add_a_header(opened):
 def test_a_mail_reaches_a_real_server(opened, sink):
     opened(1)
     opened(2, recipients=[("email", "ops@example.com")], policy_name="Größe — 日本")
+    confirmed("ops@example.com")
 
     assert services.deliver_due(now=NOW) == 2
 
