@@ -106,6 +106,7 @@ POLICY: Final[dict[str, Any]] = {
 READING: Final = {
     "metric": "tokens",
     "subject": {},
+    "window": {"kind": "calendar", "unit": "day", "timezone": "UTC"},
     "window_start": "2026-03-01T00:00:00Z",
     "resets_at": "2026-03-02T00:00:00Z",
     "threshold": 1000,
@@ -255,7 +256,21 @@ EVENT_SENT: Final = {
     "tokens": 812,
     "reservation": RESERVATION_ID,
 }
-RECORDED: Final = {"data": [{"id": EVENT_ID, "status": "recorded", "error": None}]}
+CLOUD_EVENT: Final = {
+    "specversion": "1.0",
+    "id": "call-1",
+    "source": "/workers/7",
+    "type": "com.example.call",
+    "time": MORNING,
+    "data": {"bot": BOT_ID, "tokens": 812},
+}
+_RECORDED_EVENT: Final = {
+    "id": "call-1",
+    "status": "recorded",
+    "event": EVENT_ID,
+    "error": None,
+}
+RECORDED: Final = {"data": [_RECORDED_EVENT]}
 RESERVATION: Final = {
     "id": RESERVATION_ID,
     "state": "released",

@@ -1,5 +1,6 @@
 """The hot routes in OpenAPI. The lane serves them, so no view describes them."""
 
+from copy import deepcopy
 from typing import Any, Final
 
 from api import examples
@@ -8,7 +9,7 @@ from api.schema_components import (
     COST,
     COUNT,
     COUNT_OR_NULL,
-    MOMENT,
+    MOMENT_OR_NULL,
     SCHEMAS,
     TEXT,
     TEXT_OR_NULL,
@@ -17,31 +18,67 @@ from api.schema_components import (
     array,
     body,
     ref,
+    words,
 )
+from api.schema_errors import name_errors
+from api.schema_system import SYSTEM_PATHS
 
+_NO_NUL: Final = "^[^\\u0000]*$"
+
+
+def _text(longest: int, *, null: bool = False) -> Schema:
+    kind: Any = ["string", "null"] if null else "string"
+    return {"type": kind, "minLength": 1, "maxLength": longest, "pattern": _NO_NUL}
+
+
+_KEY: Final[Schema] = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 255,
+    "pattern": "^[ -~]*$",
+}
+_NAME: Final = _text(200)
+_NAME_OR_NULL: Final = _text(200, null=True)
+_MAYBE_COST: Final[Schema] = {**COST, "type": ["string", "number", "null"]}
+_COUNT: Final[Schema] = {**COUNT, "type": ["integer", "null"]}
 _COUNTS: Final = dict.fromkeys(
-    ("tokens", "input_tokens", "output_tokens", "messages", "calls"), COUNT
+    ("tokens", "input_tokens", "output_tokens", "messages", "calls"), _COUNT
 )
-_EVENT: Final[Schema] = body(
-    "bot",
-    id=TEXT,
-    bot=TEXT,
-    user=TEXT_OR_NULL,
-    model=TEXT_OR_NULL,
-    conversation=TEXT_OR_NULL,
+_CALLER: Final[dict[str, Schema]] = {
+    "bot": _NAME,
+    "user": _text(256, null=True),
+    "model": _NAME_OR_NULL,
+    "conversation": _NAME_OR_NULL,
+}
+_DATA: Final[dict[str, Schema]] = {
+    **_CALLER,
     **_COUNTS,
-    conversations=COUNT,
-    cost=COST,
-    occurred_at=MOMENT,
-    reservation=TEXT,
+    "conversations": _COUNT,
+    "cost": _MAYBE_COST,
+    "reservation": _NAME_OR_NULL,
+}
+_EVENT: Final[Schema] = body(
+    "bot", id=_NAME_OR_NULL, **_DATA, occurred_at=MOMENT_OR_NULL
 )
+_CLOUD_EVENT: Final[Schema] = {
+    **answer(
+        specversion=words("1.0"),
+        id=_NAME,
+        source=_NAME,
+        type=_NAME,
+        data=body("bot", **_DATA),
+    ),
+    "description": "A CloudEvents 1.0 envelope; extension attributes are ignored.",
+}
+_CLOUD_EVENT["properties"] |= {
+    "time": MOMENT_OR_NULL,
+    "datacontenttype": TEXT_OR_NULL,
+}
+_ESTIMATE: Final = body(**_COUNTS, cost=_MAYBE_COST)
 _CALL: Final[Schema] = body(
     "bot",
-    bot=TEXT,
-    user=TEXT_OR_NULL,
-    model=TEXT_OR_NULL,
-    conversation=TEXT_OR_NULL,
-    estimate=body(**_COUNTS, cost=COST),
+    **_CALLER,
+    estimate={**_ESTIMATE, "type": ["object", "null"]},
     reserve=BOOLEAN,
     ttl_seconds={"type": "integer", "minimum": 1, "maximum": 86_400, "default": 600},
 )
@@ -58,6 +95,7 @@ _RECORDED: Final[Schema] = answer(
         answer(
             id=TEXT_OR_NULL,
             status={"type": "string", "enum": ["recorded", "duplicate", "error"]},
+            event=TEXT_OR_NULL,
             error=_PROBLEM_ITEM,
         )
     )
@@ -65,6 +103,7 @@ _RECORDED: Final[Schema] = answer(
 _HOT_SCHEMAS: Final = {
     "UsageEvent": _EVENT,
     "Call": _CALL,
+    "CloudEvent": _CLOUD_EVENT,
     "RecordedEvents": _RECORDED,
     "Budget": answer(
         data=array(ref("PolicyReading")),
@@ -103,15 +142,13 @@ def _operation(
                 "description": summary,
                 "content": {"application/json": {"schema": returns, "example": shows}},
             },
+            # `api.schema_errors` puts the statuses in its place.
             "4XX": {
                 "description": "Refused",
                 "content": {"application/problem+json": {"schema": ref("Problem")}},
             },
-            "503": {
-                "description": "Nothing can be decided now",
-                "content": {"application/problem+json": {"schema": ref("Problem")}},
-            },
         },
+        "x-hot": True,
     }
     if takes is not None:
         content = {"application/json": {"schema": takes, "example": sends}}
@@ -140,8 +177,14 @@ _AUTHORIZE: Final = _operation(
     shows=examples.DECISION,
     parameters=(
         _parameter("dry_run", "query", {"type": "integer", "enum": [0, 1]}, "no trace"),
-        _parameter("Idempotency-Key", "header", TEXT, "for granted reservations"),
+        _parameter("Idempotency-Key", "header", _KEY, "for granted reservations"),
     ),
+)
+_ONCE: Final = _parameter(
+    "Idempotency-Key",
+    "header",
+    _KEY,
+    "Sent again with the same body within 24 h, the first answer returns.",
 )
 _USAGE: Final = _operation(
     "usage_record",
@@ -152,14 +195,25 @@ _USAGE: Final = _operation(
     returns=ref("RecordedEvents"),
     shows=examples.RECORDED,
     status="202",
+    parameters=(_ONCE,),
 )
+_USAGE["requestBody"]["content"] |= {
+    "application/cloudevents+json": {
+        "schema": ref("CloudEvent"),
+        "example": examples.CLOUD_EVENT,
+    },
+    "application/cloudevents-batch+json": {
+        "schema": {**array(ref("CloudEvent")), "minItems": 1, "maxItems": 1000},
+        "example": [examples.CLOUD_EVENT],
+    },
+}
 _RELEASE: Final = _operation(
     "reservations_release",
     "Release a reservation",
     "Frees what a reservation holds; an ended one is answered with its state.",
     returns=ref("Reservation"),
     shows=examples.RESERVATION,
-    parameters=(_parameter("id", "path", TEXT, "the reservation"),),
+    parameters=(_parameter("id", "path", TEXT, "the reservation"), _ONCE),
 )
 _BUDGET: Final = _operation(
     "usage_budget",
@@ -183,9 +237,9 @@ _PATHS: Final = {
 
 def add_hot_routes(result: Schema, **_future: object) -> Schema:
     """Add the lane's routes, and the schemas that are written by hand."""
-    paths = {**result["paths"], **_PATHS}
+    paths = {**result["paths"], **deepcopy({**_PATHS, **SYSTEM_PATHS})}
     result["paths"] = dict(sorted(paths.items()))
     components = result.setdefault("components", {})
     schemas = {**components.get("schemas", {}), **SCHEMAS, **_HOT_SCHEMAS}
     components["schemas"] = dict(sorted(schemas.items()))
-    return result
+    return name_errors(result)
