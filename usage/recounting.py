@@ -31,8 +31,9 @@ _SLACK = timedelta(seconds=15)
 # And so do two batches that count in one window.
 _SKEW = timedelta(seconds=2)
 _NEVER = datetime.max.replace(tzinfo=UTC)
-_PRUNED = """SELECT r.hour FROM (SELECT hour, sum(events) AS events
-FROM usage_hourlyrollup WHERE account_id = %(account)s GROUP BY hour) AS r
+_PRUNED = """SELECT r.hour FROM (SELECT date_trunc('hour', hour, 'UTC') AS hour,
+sum(events) AS events
+FROM usage_hourlyrollup WHERE account_id = %(account)s GROUP BY 1) AS r
 LEFT JOIN (SELECT date_trunc('hour', occurred_at, 'UTC') AS hour, count(*) AS events
 FROM usage_usageevent WHERE account_id = %(account)s GROUP BY 1) AS e USING (hour)
 WHERE r.events > coalesce(e.events, 0) ORDER BY r.hour"""
