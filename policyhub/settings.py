@@ -242,7 +242,6 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "api.schema_hot.add_hot_routes",
-        "api.schema_errors.name_errors",
     ],
 }
 
