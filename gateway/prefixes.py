@@ -15,6 +15,7 @@ from typing import Final
 # Beginnings repeat a group once for each group around it; beyond this length a fixed
 # number of characters is held back instead.
 MAX_LENGTH: Final = 60_000
+MAX_DEPTH: Final = 100
 
 _CLASS: Final = re.compile(
     r"\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\]", re.DOTALL | re.ASCII
@@ -25,6 +26,8 @@ _ESCAPE: Final = re.compile(
 )
 _QUANTIFIER: Final = re.compile(r"(?:([*+?])|\{(\d+)(,?)(\d*)\})(\??)", re.ASCII)
 _GROUP: Final = re.compile(r"\((?:\?P?<\w+>|\?([a-zA-Z]*(?:-[a-zA-Z]+)?)([:)]))?")
+# Python's, of one character: what is behind or ahead is no part of a match.
+_AROUND: Final = re.compile(r"\(\?<?[=!]")
 _LITERAL: Final = re.compile(r"\\Q(.*?)(?:\\E|\Z)", re.DOTALL)
 _ASSERTIONS: Final = frozenset(("^", "$", r"\b", r"\B", r"\A", r"\z", r"\Z"))
 
@@ -50,12 +53,23 @@ def beginnings(pattern: str) -> str:
 
     Raises NotUnderstood if the pattern cannot be taken apart, or it gets too long.
     """
+    if _depth(pattern) > MAX_DEPTH:
+        raise NotUnderstood(pattern)
     _, begun, end = _alternatives(pattern, 0)
     if end != len(pattern):
         raise NotUnderstood(pattern)
     if len(begun) > MAX_LENGTH:
         raise NotUnderstood(pattern)
     return begun
+
+
+def _depth(pattern: str) -> int:
+    """Return how deep groups are nested, or more if brackets stand for themselves."""
+    depth = deepest = 0
+    for character in pattern:
+        depth += {"(": 1, ")": -1}.get(character, 0)
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _alternatives(pattern: str, at: int) -> tuple[str, str, int]:
@@ -110,6 +124,10 @@ def _atom(pattern: str, at: int) -> tuple[_Item, int]:
 
 
 def _group(pattern: str, at: int) -> tuple[_Item, int]:
+    around = _AROUND.match(pattern, at)
+    if around is not None:
+        _, _, end = _alternatives(pattern, around.end())
+        return _Item(pattern[at : end + 1], kind="assertion"), end + 1
     opening = _GROUP.match(pattern, at)
     if opening is None or (pattern.startswith("(?", at) and opening[0] == "("):
         raise NotUnderstood(pattern)

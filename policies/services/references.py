@@ -7,6 +7,8 @@ from typing import Any
 from accounts.errors import FieldError, NotFound, UnknownReference
 from accounts.models import Account, Bot, Project
 from accounts.selectors import bot_by_reference, project_by_reference
+from alerts.selectors import unknown_webhooks
+from policies.patterns import refuse_bad_patterns
 
 
 @dataclass(slots=True)
@@ -25,18 +27,22 @@ def resolve(
     """Find the rows of a document's scope; external ids become public ids.
 
     A policy that belongs to a project is about that project's calls alone, so its
-    scope names the project whether it was said or not. Raises UnknownReference.
+    scope names the project whether it was said or not. Raises UnknownReference, and
+    InvalidBody for a list's entry that RE2 refuses.
     """
+    refuse_bad_patterns(document)
     scope = dict(document["scope"])
     if project is not None:
         scope.setdefault("project", project.public_id)
     found = Resolved({**document, "scope": scope})
     _resolve_project(found, account, project)
     _resolve_bot(found, account, project)
-    # No webhook endpoint can be registered yet, so every id of one is unknown.
     webhooks = (document.get("actions", {}).get("webhook") or {}).get("to", ())
-    for index, _ in enumerate(webhooks):
-        _unknown(found, f"/actions/webhook/to/{index}")
+    # Endpoints hear of the whole account, so a project's key knows none of them.
+    unknown = set(webhooks) if project else unknown_webhooks(account, webhooks)
+    for index, named in enumerate(webhooks):
+        if named in unknown:
+            _unknown(found, f"/actions/webhook/to/{index}")
     if found.problems:
         raise UnknownReference(errors=found.problems)
     return found
