@@ -243,8 +243,9 @@ def usage_in(document: Any) -> Usage | None:
 
 def _amount(said: Mapping[str, Any], name: str) -> int | None:
     value = said.get(name)
-    is_whole = isinstance(value, int) and not isinstance(value, bool)
-    return value if is_whole and 0 <= value <= MOST_TOKENS else None
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 <= value <= MOST_TOKENS else None
 
 
 def output_tokens(document: Any) -> int:
