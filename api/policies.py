@@ -53,7 +53,11 @@ def own_policy(caller: Caller, public_id: str) -> Policy:
     Raises NotFound, and Forbidden for one it may only read: a key of a project writes
     its project's policies alone, a key of a bot none.
     """
-    policy = visible_policy(caller, public_id)
+    return may_write(caller, visible_policy(caller, public_id))
+
+
+def may_write(caller: Caller, policy: Policy) -> Policy:
+    """Return a policy that a caller sees, if it may write it too. Raises Forbidden."""
     caller.need_unbound()
     if caller.project is not None and policy.project_id != caller.project.id:
         raise Forbidden("Only keys of the account write policies that all share.")

@@ -7,6 +7,9 @@ from api import (
     audit,
     bot_actions,
     bots,
+    chatbotkit,
+    chatbotkit_blocks,
+    chatbotkit_endpoint,
     conversations,
     keys,
     openapi,
@@ -14,12 +17,16 @@ from api import (
     policy_actions,
     prices,
     projects,
+    webhooks,
 )
 
 _BOT = "v1/bots/<str:bot_id>"
 _KEY = "v1/keys/<str:key_id>"
 _POLICY = "v1/policies/<str:policy_id>"
+_CHATBOTKIT = "v1/policy/<str:policy_id>"
 _ALERT = "v1/alerts/<str:alert_id>"
+_WEBHOOK = "v1/webhooks/<str:webhook_id>"
+_DELIVERY = f"{_WEBHOOK}/deliveries/<str:delivery_id>"
 _CONVERSATION = "v1/conversations/<str:conversation_id>"
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -49,12 +56,28 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/prices", prices.Prices.as_view()),
     path("v1/prices/lookup", prices.PriceLookup.as_view()),
     path("v1/prices/<str:price_id>", prices.OnePrice.as_view()),
+    path("v1/policy/list", chatbotkit.ListPolicies.as_view()),
+    path("v1/policy/create", chatbotkit.CreatePolicy.as_view()),
+    path(f"{_CHATBOTKIT}/fetch", chatbotkit.FetchPolicy.as_view()),
+    path(f"{_CHATBOTKIT}/update", chatbotkit.UpdatePolicy.as_view()),
+    path(f"{_CHATBOTKIT}/delete", chatbotkit.DeletePolicy.as_view()),
+    path(f"{_CHATBOTKIT}/block/list", chatbotkit_blocks.ListBlocks.as_view()),
+    path(f"{_CHATBOTKIT}/block/clear", chatbotkit_blocks.ClearBlocks.as_view()),
+    re_path(r"^v1/policy(?:/.*)?$", chatbotkit_endpoint.no_route),
     path("v1/conversations", conversations.Conversations.as_view()),
     path(_CONVERSATION, conversations.OneConversation.as_view()),
     path(f"{_CONVERSATION}/messages", conversations.Messages.as_view()),
     path("v1/alerts", alerts.Alerts.as_view()),
     path(_ALERT, alerts.OneAlert.as_view()),
     path(f"{_ALERT}/ack", alerts.AcknowledgeAlert.as_view()),
+    path("v1/webhooks", webhooks.Webhooks.as_view()),
+    path(_WEBHOOK, webhooks.OneWebhook.as_view()),
+    path(f"{_WEBHOOK}/rotate", webhooks.RotateWebhook.as_view()),
+    path(f"{_WEBHOOK}/test", webhooks.TestWebhook.as_view()),
+    path(f"{_WEBHOOK}/redeliver", webhooks.RedeliverFailed.as_view()),
+    path(f"{_WEBHOOK}/deliveries", webhooks.WebhookDeliveries.as_view()),
+    path(_DELIVERY, webhooks.OneWebhookDelivery.as_view()),
+    path(f"{_DELIVERY}/redeliver", webhooks.RedeliverOne.as_view()),
     path("v1/audit/decisions", audit.Decisions.as_view()),
     path("v1/audit/decisions/<str:decision_id>", audit.OneDecision.as_view()),
     path("v1/audit/changes", audit.Changes.as_view()),

@@ -13,7 +13,8 @@ _EMAIL = re.compile(
     r"[^\s@<>(),;:\"\\\[\]]{1,64}"
     r"@[^\W_](?:[\w-]{0,61}[^\W_])?(?:\.[^\W_](?:[\w-]{0,61}[^\W_])?)*"
 )
-_WEBHOOK = re.compile(r"whk_[0-7][0-9a-hjkmnp-tv-z]{25}")
+# Whether there is such an endpoint is asked where the account is known.
+_WEBHOOK = re.compile(r"whk_[0-9a-z]{1,40}")
 
 
 def actions_of(reader: Reader, fields: dict[str, Any]) -> dict[str, Any]:
@@ -56,8 +57,13 @@ def _block(reader: Reader, options: dict[str, Any], pointer: str) -> dict[str, A
 
 
 def _email(reader: Reader, options: dict[str, Any], pointer: str) -> dict[str, Any]:
-    to = _recipients(reader, options, pointer, _EMAIL, "must be an e-mail address")
+    to = emails_of(reader, options, pointer)
     return {"to": to} if to else {}
+
+
+def emails_of(reader: Reader, options: dict[str, Any], pointer: str) -> list[str]:
+    """Read the addresses in `to`, each once; none stand for the account's owner."""
+    return _recipients(reader, options, pointer, _EMAIL, "must be an e-mail address")
 
 
 def _webhook(reader: Reader, options: dict[str, Any], pointer: str) -> dict[str, Any]:

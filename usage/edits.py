@@ -5,7 +5,7 @@ threshold above `used`, `off` and archiving lift the policy's own blocks, never 
 revoke. Everything lies in one transaction, under the account's exclusive lock.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -86,6 +86,32 @@ def patch_policy(
         now=now,
         expected_revision=expected_revision,
         reason=reason,
+    )
+
+
+@transaction.atomic
+def rewrite_policy(
+    *,
+    policy: Policy,
+    rewrite: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+    actor: Actor,
+    now: datetime,
+) -> Policy:
+    """Replace a policy's document by what `rewrite` makes of it, if that differs.
+
+    For forms that know no revisions: nobody else's edit comes in between.
+    """
+    bump_version(account_id=policy.account_id)
+    policy.refresh_from_db()
+    document = parsed(rewrite(policy.document))
+    if document == policy.document:
+        return policy
+    return replace_policy(
+        policy=policy,
+        document=document,
+        actor=actor,
+        now=now,
+        expected_revision=None,
     )
 
 

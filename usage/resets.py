@@ -69,6 +69,21 @@ def reset_policy(
     return readings_of(policy=policy, now=now)
 
 
+@transaction.atomic
+def clear_policy(*, policy: Policy, actor: Actor, now: datetime, reason: str) -> int:
+    """Lift all blocks of a policy and reset its counters; returns how many blocks.
+
+    Never a revoke, and nothing for a policy that does not count.
+    """
+    if policy.type != Policy.Type.USAGE:
+        return 0
+    bump_version(account_id=policy.account_id)
+    standing = blocks(policy.account, policy, live_at=now)
+    count = standing.filter(kind=Block.Kind.POLICY, enforced=True).count()
+    reset_policy(policy=policy, period="all", actor=actor, now=now, reason=reason)
+    return count
+
+
 def empty_counters(
     *,
     policy: Policy,

@@ -12,6 +12,7 @@ from policies.services.blocking import (
     revoke_bot,
     unblock_bot,
 )
+from policies.services.labelling import label_policy
 from policies.services.writing import (
     archive_policy,
     create_policy,
@@ -23,6 +24,7 @@ __all__ = [
     "archive_policy",
     "block_bot",
     "create_policy",
+    "label_policy",
     "lift_blocks",
     "replace_policy",
     "restore_bot",
