@@ -4,7 +4,9 @@
 `--clock` it is a thread instead. Exactly one worker of an installation may have it.
 """
 
+import logging
 import os
+from threading import Event, Thread
 from typing import Any
 
 import django
@@ -13,10 +15,51 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "policyhub.settings")
 django.setup()
 
 from celery import bootsteps  # noqa: E402 (Django comes first)
-from celery.beat import EmbeddedService  # noqa: E402
+from celery.beat import Service  # noqa: E402
 from click import Option  # noqa: E402
+from django.db import close_old_connections  # noqa: E402
 
 from policyhub.celery import app  # noqa: E402
+
+_LOG = logging.getLogger(__name__)
+
+
+class ClockThread(Thread):
+    """Celery's beat, started anew whenever it ends by an error.
+
+    It reads its timetable from the database: without this, a database that is away
+    while it does would end the thread, and nothing would ever be due again.
+    """
+
+    PAUSE_SECONDS = 2.0
+
+    def __init__(self, app: Any, scheduler: Any) -> None:
+        super().__init__(name="Beat", daemon=True)
+        self._app, self._scheduler = app, scheduler
+        self._ended = Event()
+        self.service = self._new()
+
+    def _new(self) -> Any:
+        # Without a scheduler of the settings' it is Celery's own default.
+        return Service(self._app, scheduler_cls=self._scheduler)
+
+    def run(self) -> None:
+        """Run the clock until it is stopped."""
+        self._app.set_current()
+        while not self._ended.is_set():
+            try:
+                self.service.start()
+            except Exception:  # noqa: BLE001 (the clock outlives any one failure)
+                _LOG.exception("the clock stopped; it is started again")
+                self._ended.wait(self.PAUSE_SECONDS)
+                close_old_connections()
+                self.service = self._new()
+
+    def stop(self) -> None:
+        """Let it write down what it has done, and end."""
+        self._ended.set()
+        self.service.stop()
+        self.join(self.PAUSE_SECONDS)
 
 
 class Clock(bootsteps.StartStopStep):
@@ -31,7 +74,7 @@ class Clock(bootsteps.StartStopStep):
     def create(self, worker: Any) -> Any:
         """Return the thread, which the worker starts and stops."""
         scheduler = worker.app.conf.beat_scheduler  # else Celery's own default
-        return EmbeddedService(worker.app, thread=True, scheduler_cls=scheduler)
+        return ClockThread(worker.app, scheduler)
 
 
 app.user_options["worker"].add(

@@ -1,13 +1,16 @@
 """The timetable follows the code until a person changes it."""
 
+import time
 from argparse import Namespace
+from threading import Event
 
 import pytest
+from django.db import OperationalError
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from policyhub.celery import app
 from policyhub.schedules import SCHEDULES, Schedule, sync
-from policyhub.worker import Clock
+from policyhub.worker import Clock, ClockThread
 
 pytestmark = pytest.mark.django_db
 
@@ -87,3 +90,37 @@ def test_the_clock_in_the_worker_reads_the_timetable_in_the_database():
 
     assert thread.service.scheduler_cls == app.conf.beat_scheduler
     assert "DatabaseScheduler" in thread.service.scheduler_cls
+
+
+def test_the_clock_goes_on_when_the_database_was_away(monkeypatch):
+    """A crash of PostgreSQL while the timetable was read ended the thread for good."""
+    started = []
+
+    class Beat:
+        def __init__(self, app, scheduler_cls):
+            self.stopped = Event()
+
+        def start(self):
+            started.append(self)
+            if len(started) < 3:
+                raise OperationalError("couldn't get a connection after 5.00 sec")
+            self.stopped.wait(5)
+
+        def stop(self):
+            self.stopped.set()
+
+    monkeypatch.setattr("policyhub.worker.Service", Beat)
+    monkeypatch.setattr(ClockThread, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("policyhub.worker.close_old_connections", lambda: None)
+    thread = ClockThread(app, None)
+    thread.start()
+    try:
+        deadline = time.monotonic() + 5
+        while len(started) < 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert thread.is_alive()
+    finally:
+        thread.stop()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert len(started) == 3
