@@ -104,7 +104,7 @@ def gauge_of(alert: Alert) -> Mapping[str, Any] | None:
 
 def _instead_of(delivery: Delivery) -> list[str]:
     """Return whom the owners get a message for, with the reason."""
-    if delivery.recipient:
+    if delivery.recipient or delivery.alert_id is None:
         return []
     siblings = Delivery.objects.filter(
         alert_id=delivery.alert_id, state=Delivery.State.REDIRECTED

@@ -1,5 +1,6 @@
-"""Reads of alerts and of the outbox."""
+"""Reads of alerts, of the outbox and of endpoints."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db.models import Min, Q, QuerySet
@@ -7,7 +8,7 @@ from django.db.models import Min, Q, QuerySet
 from accounts import ids
 from accounts.errors import NotFound
 from accounts.models import Account
-from alerts.models import Alert, Delivery
+from alerts.models import Alert, Delivery, Webhook
 
 
 def alerts(account: Account, state: str | None = None) -> QuerySet[Alert]:
@@ -60,3 +61,53 @@ def outbox_lag(now: datetime) -> float:
     due = Q(state=Delivery.State.PENDING, next_attempt_at__lte=now)
     oldest = Delivery.objects.filter(due).aggregate(at=Min("next_attempt_at"))["at"]
     return 0.0 if oldest is None else (now - oldest).total_seconds()
+
+
+def webhooks(account: Account) -> QuerySet[Webhook]:
+    """Return the endpoints of an account, the oldest first."""
+    return Webhook.objects.filter(account=account).order_by("id")
+
+
+def webhook_of(account: Account, public_id: str) -> Webhook:
+    """Return one endpoint. Raises NotFound."""
+    try:
+        wanted = ids.decode_id(Webhook.prefix, public_id)
+    except ids.InvalidId:
+        raise NotFound from None
+    found = webhooks(account).filter(id=wanted).select_related("account").first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def unknown_webhooks(account: Account, public_ids: Sequence[str]) -> set[str]:
+    """Return those of some ids that name no endpoint of an account."""
+    named = set(public_ids)
+    known = {each.public_id for each in webhooks(account)} if named else set()
+    return named - known
+
+
+def messages_to(webhook: Webhook) -> QuerySet[Delivery]:
+    """Return the messages to an endpoint, newest first: its delivery log."""
+    return (
+        Delivery.objects.filter(
+            account_id=webhook.account_id,
+            channel="webhook",
+            recipient=webhook.public_id,
+            notice__isnull=False,
+        )
+        .select_related("notice", "alert")
+        .order_by("-id")
+    )
+
+
+def message_to(webhook: Webhook, public_id: str) -> Delivery:
+    """Return one message to an endpoint. Raises NotFound."""
+    try:
+        wanted = ids.decode_id(Delivery.prefix, public_id)
+    except ids.InvalidId:
+        raise NotFound from None
+    found = messages_to(webhook).filter(id=wanted).first()
+    if found is None:
+        raise NotFound
+    return found

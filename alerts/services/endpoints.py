@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 
 from accounts import ids
 from accounts.actors import Actor
-from accounts.errors import Conflict, InvalidBody
+from accounts.errors import Conflict, FieldError, InvalidBody
 from accounts.models import Account
 from accounts.outbound import UnsafeUrl, check_url
 from accounts.sealing import seal, unseal
@@ -192,13 +192,13 @@ def checked_url(url: str) -> str:
 
 def checked_types(types: Sequence[str]) -> list[str]:
     """Return event types, each once. Raises InvalidBody for one that is none."""
-    problems = []
+    problems: list[FieldError] = []
     for index, name in enumerate(types):
         if name not in event_types.SUBSCRIBABLE and name != event_types.EVERY_TYPE:
             pointer = f"/event_types/{index}"
             problems.append({"pointer": pointer, "detail": "is not an event type"})
     if problems:
-        raise InvalidBody(errors=problems)  # type: ignore[arg-type]
+        raise InvalidBody(errors=problems)
     if event_types.EVERY_TYPE in types:
         return [event_types.EVERY_TYPE]
     return list(dict.fromkeys(types))

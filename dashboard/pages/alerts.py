@@ -59,11 +59,14 @@ def acknowledge(visit: Visit, alert_id: str) -> HttpResponse:
 def resend(visit: Visit, delivery_id: str) -> HttpResponse:
     """Send one message about an alert again."""
     delivery = selectors.delivery_of(visit.account, delivery_id)
+    alert = delivery.alert
     return attempt(
         visit,
         lambda: services.resend(delivery=delivery, actor=visit.actor, now=visit.now),
         done="It is in the outbox again and goes out within half a minute.",
-        back=visit.address("alert", delivery.alert.public_id),
+        back=visit.address("alert", alert.public_id)
+        if alert is not None
+        else visit.address("alerts"),
     )
 
 

@@ -38,8 +38,7 @@ def resolve(
     _resolve_project(found, account, project)
     _resolve_bot(found, account, project)
     webhooks = (document.get("actions", {}).get("webhook") or {}).get("to", ())
-    # Endpoints hear of the whole account, so a project's key knows none of them.
-    unknown = set(webhooks) if project else unknown_webhooks(account, webhooks)
+    unknown = unknown_webhooks(account, webhooks)
     for index, named in enumerate(webhooks):
         if named in unknown:
             _unknown(found, f"/actions/webhook/to/{index}")
