@@ -233,11 +233,20 @@ def _window_for(work: Work, place: Place, moment: datetime) -> tuple[Counter, bo
 
 
 def _closed(work: Work, head: Counter, limit: Limit, moment: datetime) -> Counter:
-    """Return the past window of a fixed limit that holds the moment (B3)."""
+    """Return the past window of a fixed limit that holds the moment (B3).
+
+    Late events open windows of their own, which may reach into the next one: of those
+    that hold the moment it is the one that began last, whatever came first.
+    """
+    found: Counter | None = None
     for closed in work.closed.get(head.id, ()):
         start, end = closed.window_start, closed.window_end
-        if start is not None and end is not None and start <= moment < end:
-            return closed
+        if start is None or end is None or not start <= moment < end:
+            continue
+        if found is None or found.window_start is None or start > found.window_start:
+            found = closed
+    if found is not None:
+        return found
     closed = counters.closed_window(head, limit, moment)
     work.counters[closed.id] = closed
     work.closed.setdefault(head.id, []).append(closed)

@@ -272,12 +272,9 @@ class _Recounting:
         """
         rows = self.fixed[key]
         place = bisect_right(rows, moment, key=_start)
-        holding = [
-            row for row in rows[max(0, place - 2) : place] if _holds(row, moment)
-        ]
-        if len(holding) > 1:
-            self.sums.doubtful.update(row.id for row in holding)
-        found = holding[-1] if holding else None
+        # Late windows may reach into the next one; what began last counts. All of a
+        # chain are of one length, so no earlier one holds what the last does not.
+        found = rows[place - 1] if place and _holds(rows[place - 1], moment) else None
         following = rows[place] if place < len(rows) else None
         if not told and following is not None and _start(following) - moment < _SKEW:
             if found is not None:

@@ -1,0 +1,81 @@
+"""Contract A6 and B3: what happened in the past counts in the window that holds it."""
+
+from datetime import timedelta
+
+import pytest
+
+from alerts.models import Alert
+from policies.models import Block
+from tests.usage.contract import FIXED, ContractHouse, counters
+from usage.models import Counter
+
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def house():
+    return ContractHouse()
+
+
+def minutes_ago(house, minutes):
+    return house.now - timedelta(minutes=minutes)
+
+
+def starts(house):
+    """(minutes ago, used) of every fixed window, the oldest first."""
+    rows = Counter.objects.exclude(used=0).order_by("window_start")
+    return [
+        ((house.now - row.window_start).total_seconds() / 60, row.used) for row in rows
+    ]
+
+
+def test_b3_of_windows_that_overlap_the_one_that_began_last_counts(house):
+    """A late event opens a window that reaches into the next; its tail is the next's."""
+    house.policy(window=FIXED)
+    house.send(tokens=1, occurred_at=minutes_ago(house, 300))
+    house.send(tokens=10)  # the head moves on
+    house.send(tokens=2, occurred_at=minutes_ago(house, 330))
+    for _ in range(2):
+        # Both windows hold it: 330 to 270 minutes ago, and 300 to 240.
+        house.send(tokens=100, occurred_at=minutes_ago(house, 280))
+    house.send(tokens=1000, occurred_at=minutes_ago(house, 310))
+
+    assert starts(house) == [(330, 1002), (300, 201), (0, 10)]
+
+
+def test_b3_which_window_counts_does_not_depend_on_who_came_first(house):
+    house.policy(window=FIXED)
+    late = [(100, 200), (10, 230), (1, 170), (1000, 190)]
+    house.send(tokens=5)
+    results = house.send_all(
+        *(
+            {"tokens": tokens, "occurred_at": minutes_ago(house, ago)}
+            for tokens, ago in late
+        )
+    )
+
+    assert {result.status for result in results} == {"recorded"}
+    assert starts(house) == [(230, 10), (200, 1101), (0, 5)]
+
+
+def test_a6_a_late_event_opens_one_late_alert_and_stops_nobody(house):
+    house.policy(threshold=10, window=FIXED, actions={"block": {}, "email": {}})
+    house.send(tokens=1)
+    for _ in range(2):
+        house.send(tokens=10, occurred_at=minutes_ago(house, 120))
+
+    alert = Alert.objects.get()
+    assert (alert.late, alert.used) == (True, 10)
+    assert not Block.objects.exists()
+    assert house.hold(tokens=9)["allowed"] is True
+
+
+def test_a6_five_minutes_ahead_is_the_most(house):
+    house.policy()
+    near = house.send(tokens=1, occurred_at=house.now + timedelta(minutes=5))
+    far = house.send(tokens=1, occurred_at=house.now + timedelta(seconds=301))
+
+    assert near.status == "recorded"
+    assert (far.error.status, far.error.code) == (422, "event_in_future")
+    assert counters() == [(1, 0)]
