@@ -3,44 +3,71 @@
 `python -m tests.faults.client CONFIG NUMBER`. A line is written after the answer has
 arrived and before anything else is done with it:
 
-    G key reservation tokens micros    a call was granted and holds
-    D decision                         a call was denied
-    E id tokens micros reservation     an event was recorded, or known already
-    R reservation state                a release was answered
-    U kind name                        no answer to the end: it may have happened or not
-    X status text                      an answer that should not exist
+    G key reservation tokens micros           a call was granted and holds
+    A decision                                a call that holds nothing was let through
+    D decision                                a call was denied
+    E id tokens micros hold status event      an event was recorded, or known already
+    R reservation state                       a release was answered
+    C id                                      an id used for something else: refused
+    U kind name                               no answer to the end: it may have happened
+    X status text                             an answer that should not exist
 """
 
 import json
-import os
 import random
 import sys
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import quote
 
 from tests.faults.wire import Lost, Wire
 
 _BUSY = (502, 503, 504)
+_REMEMBERED = 100
+
+
+class Keys:
+    """The keys that are good now; the editor rotates them and writes them down."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.read_at = 0.0
+        self.texts: list[str] = []
+        self.read()
+
+    def read(self) -> None:
+        self.read_at = time.time()
+        self.texts = [key["key"] for key in json.loads(self.path.read_text())]
+
+    def text(self, number: int) -> str:
+        if time.time() > self.read_at + 0.5:
+            self.read()
+        return self.texts[number % len(self.texts)]
 
 
 class Caller(threading.Thread):
     """One thread: calls until the time is over, then ends what it has begun."""
 
-    def __init__(self, config: dict, name: str, log: int) -> None:
+    def __init__(self, config: dict, name: str, log: BinaryIO, keys: Keys) -> None:
         super().__init__(name=name)
-        self.config = config
-        self.log = log
+        self.config, self.log, self.keys = config, log, keys
+        self.number = int(name.partition("-")[0])
         self.chance = random.Random(f"{config['seed']}/{config['slice']}/{name}")
-        self.wires = {port: Wire(config["key"]) for port in config["ports"]}
+        self.wires = {port: Wire("") for port in config["ports"]}
         self.made = 0
-        self.told = {"authorizations": 0, "lost": 0, "busy": 0}
+        self.told = {"authorizations": 0, "lost": 0, "busy": 0, "refused keys": 0}
         self.pending: list[tuple[float, str, int, int, str]] = []
+        self.later: list[tuple[dict, tuple[int, int]]] = []
+        self.sent: list[tuple[dict, tuple[int, int]]] = []
 
     def run(self) -> None:
         while time.time() < self.config["until"]:
             self.step()
+        for event, said in self.later:
+            self.record(event, said)
         for wire in self.wires.values():
             wire.close()
 
@@ -48,14 +75,12 @@ class Caller(threading.Thread):
         act = self.chance.random()
         if self.pending and self.pending[0][0] <= time.time():
             self.end(*self.pending.pop(0)[1:])
-        elif act < 0.66:
+        elif act < 0.55:
             self.reserve()
-        elif act < 0.80:
+        elif act < 0.68:
             self.event()
-        elif act < 0.83:
+        elif act < 0.70:
             self.bulk()
-        elif act < 0.8305 and self.config["resets"]:
-            self.reset()
         else:
             self.check()
 
@@ -66,20 +91,24 @@ class Caller(threading.Thread):
         key = self.new_name("k")
         body = bot | {"estimate": self.body(said), "reserve": True}
         body["ttl_seconds"] = self.chance.choice(self.config["ttls"])
-        answer = self.ask(
-            "authorize", key, "POST", "/api/v1/authorize", body, Idempotency_Key=key
-        )
-        if answer is None:
-            return
-        self.told["authorizations"] += 1
-        if not answer["allowed"]:
-            self.note("D", answer["id"])
-            return
-        reservation = answer["reservation"]["id"]
-        self.note("G", key, reservation, *said)
-        if self.chance.random() < 0.92:
+        granted = None
+        for _ in range(2 if self.chance.random() < 0.1 else 1):
+            answer = self.ask(
+                "authorize", key, "POST", "/api/v1/authorize", body, Idempotency_Key=key
+            )
+            if answer is None:
+                return
+            self.told["authorizations"] += 1
+            if answer["allowed"]:
+                granted = answer["reservation"]["id"]
+                self.note("G", key, granted, *said)
+            else:
+                self.note("D", answer["id"])
+        if granted is not None and self.chance.random() < 0.95:
             wait = self.chance.choice([0, 0, 0, 0.02, 0.3])
-            self.pending.append((time.time() + wait, reservation, *said, bot["bot"]))
+            if self.chance.random() < 0.02:
+                wait = body["ttl_seconds"] + 0.5  # its time will be over
+            self.pending.append((time.time() + wait, granted, *said, bot["bot"]))
             self.pending.sort()
 
     def end(self, reservation: str, tokens: int, micros: int, bot: str) -> None:
@@ -90,10 +119,11 @@ class Caller(threading.Thread):
         if act >= 0.2:
             part = self.chance.choice([0, 0.5, 0.9, 1, 1, 1, 1, 1.5])
             said = (int(tokens * part), int(micros * part))
-            name = self.new_name("s") if self.chance.random() < 0.5 else None
-            again = 2 if self.chance.random() < 0.1 else 1
-            for _ in range(again):
-                self.record(name, {"bot": bot}, said, reservation)
+            event = {"bot": bot, "reservation": reservation} | self.body(said)
+            if self.chance.random() < 0.5:
+                event["id"] = self.new_name("s")
+            for _ in range(2 if self.chance.random() < 0.1 else 1):
+                self.record(event, said)
         if act > 0.97:
             self.release(reservation)
 
@@ -104,31 +134,56 @@ class Caller(threading.Thread):
             self.note("R", reservation, answer["state"])
 
     def event(self) -> None:
-        name, bot, said = self.new_name("e"), self.someone(), self.amounts()
-        for _ in range(2 if self.chance.random() < 0.1 else 1):
-            self.record(name, bot, said)
+        """Record one: a new one, one from the past, one again, or one misused."""
+        act = self.chance.random()
+        if act < 0.1 and self.sent:
+            self.record(*self.chance.choice(self.sent))
+            return
+        if act < 0.12 and self.sent:
+            self.misuse(*self.chance.choice(self.sent))
+            return
+        if act < 0.22 and len(self.later) > 5:
+            # Kept back for a while, and sent in any order.
+            self.chance.shuffle(self.later)
+            self.record(*self.later.pop())
+            return
+        event, said = self.new_event("e")
+        if act < 0.34:
+            ago = self.chance.choice([0, 1, 3, 10, 60, 4_000]) * self.chance.random()
+            at = datetime.now(UTC) - timedelta(seconds=ago)
+            event["occurred_at"] = at.isoformat()
+            self.later.append((event, said))
+            return
+        self.record(event, said)
 
-    def record(
-        self, name: str | None, bot: dict, said: tuple[int, int], reservation: str = ""
-    ) -> None:
-        event = bot | self.body(said)
-        if name is not None:
-            event["id"] = name
-        if reservation:
-            event["reservation"] = reservation
-        known = name or reservation
+    def misuse(self, event: dict, said: tuple[int, int]) -> None:
+        """Use an id for something else: it must be refused (A5)."""
+        other = event | {"tokens": said[0] + 1}
+        self.ask("misuse", event["id"], "POST", "/api/v1/usage", other)
+
+    def record(self, event: dict, said: tuple[int, int]) -> None:
+        known = event.get("id") or event["reservation"]
         answer = self.ask("event", known, "POST", "/api/v1/usage", event)
-        if answer is not None:
-            self.note("E", known, *said, reservation or "-")
+        if answer is None:
+            return
+        (result,) = answer["data"]
+        hold = event.get("reservation", "-")
+        self.note("E", known, *said, hold, result["status"], result["event"])
+        if "id" in event:
+            self.remember(event, said)
+
+    def remember(self, event: dict, said: tuple[int, int]) -> None:
+        if len(self.sent) < _REMEMBERED:
+            self.sent.append((event, said))
+        else:
+            self.sent[self.chance.randrange(_REMEMBERED)] = (event, said)
 
     def bulk(self) -> None:
         """Many events at once, some of them twice."""
-        events = []
-        for _ in range(20):
-            said = self.amounts(40)
-            event = self.someone() | self.body(said) | {"id": self.new_name("b")}
-            events.append((event, said))
+        events = [self.new_event("b", 40) for _ in range(20)]
         events.append(events[0])
+        if self.sent:
+            events.append(self.chance.choice(self.sent))
         name = events[0][0]["id"]
         body = {"events": [event for event, _ in events]}
         answer = self.ask("bulk", name, "POST", "/api/v1/usage", body)
@@ -138,23 +193,16 @@ class Caller(threading.Thread):
             if result["status"] == "error":
                 self.note("X", "bulk", json.dumps(result["error"]))
             else:
-                self.note("E", event["id"], *said, "-")
+                hold = event.get("reservation", "-")
+                told = (hold, result["status"], result["event"])
+                self.note("E", event["id"], *said, *told)
 
     def check(self) -> None:
         body = self.someone() | {"estimate": self.body(self.amounts())}
         answer = self.ask("check", "-", "POST", "/api/v1/authorize", body)
         if answer is not None:
             self.told["authorizations"] += 1
-            if not answer["allowed"]:
-                self.note("D", answer["id"])
-
-    def reset(self) -> None:
-        policy = self.chance.choice(self.config["policies"])["id"]
-        path = f"/api/v1/policies/{policy}/reset"
-        try:
-            self.call("POST", path, {"period": "all"})
-        except Lost:
-            self.told["lost"] += 1
+            self.note("A" if answer["allowed"] else "D", answer["id"])
 
     # --- how it does it ---------------------------------------------------------
 
@@ -162,19 +210,26 @@ class Caller(threading.Thread):
         """Ask until there is an answer; the same id and key make repeats harmless."""
         began = False
         while time.time() < self.config["give_up"]:
+            port = self.chance.choice(self.config["ports"])
+            wire = self.wires[port]
+            wire.key = self.keys.text(self.number)
             try:
-                status, answer = self.call(method, path, body, **headers)
+                status, answer = wire.call(port, method, path, body, **headers)
             except Lost:
                 self.told["lost"] += 1
                 began = True
-                time.sleep(0.1 + 0.3 * self.chance.random())
+                time.sleep(0.05 + 0.3 * self.chance.random())
                 continue
-            if status in _BUSY:
-                self.told["busy"] += 1
+            if status in _BUSY or status == 401:
+                # A key may just have been rotated away; the new one is written down.
+                self.told["busy" if status in _BUSY else "refused keys"] += 1
                 began = True
-                time.sleep(0.1 + 0.3 * self.chance.random())
+                time.sleep(0.05 + 0.3 * self.chance.random())
                 continue
-            if status >= 400:
+            if status == 409 and kind == "misuse":
+                self.note("C", name)
+                return None
+            if status >= 400 or kind == "misuse":
                 self.note("X", status, kind, json.dumps(answer))
                 return None
             return answer
@@ -182,16 +237,17 @@ class Caller(threading.Thread):
             self.note("U", kind, name)
         return None
 
-    def call(self, *request, **headers) -> tuple[int, dict | None]:
-        port = self.chance.choice(self.config["ports"])
-        return self.wires[port].call(port, *request, **headers)
-
     def note(self, *said: object) -> None:
-        os.write(self.log, ("\t".join(map(str, said)) + "\n").encode())
+        self.log.write(("\t".join(map(str, said)) + "\n").encode())
 
     def new_name(self, kind: str) -> str:
         self.made += 1
         return f"{kind}-{self.config['slice']}-{self.name}-{self.made}"
+
+    def new_event(self, kind: str, most: int = 600) -> tuple[dict, tuple[int, int]]:
+        said = self.amounts(most)
+        event = self.someone() | self.body(said) | {"id": self.new_name(kind)}
+        return event, said
 
     def someone(self) -> dict:
         who = {"bot": self.chance.choice(self.config["bots"])}
@@ -214,15 +270,17 @@ class Caller(threading.Thread):
 def main() -> None:
     config = json.loads(Path(sys.argv[1]).read_text())
     number = int(sys.argv[2])
-    path = Path(config["folder"]) / f"acks-{config['slice']}-{number}.tsv"
-    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    callers = [
-        Caller(config, f"{number}-{thread}", log) for thread in range(config["threads"])
-    ]
-    for caller in callers:
-        caller.start()
-    for caller in callers:
-        caller.join()
+    folder = Path(config["folder"])
+    keys = Keys(folder / "keys.json")
+    with (folder / f"acks-{number}.tsv").open("ab") as log:
+        callers = [
+            Caller(config, f"{number}-{thread}", log, keys)
+            for thread in range(config["threads"])
+        ]
+        for caller in callers:
+            caller.start()
+        for caller in callers:
+            caller.join()
     told: dict[str, int] = {}
     for caller in callers:
         for name, count in caller.told.items():

@@ -18,8 +18,9 @@ from accounts.actors import SYSTEM  # noqa: E402
 from accounts.services import create_account, create_bot, create_key  # noqa: E402
 from policies.rules import parse  # noqa: E402
 from policies.services import create_policy  # noqa: E402
+from tests.faults.editor import written  # noqa: E402
 
-BOTS, USERS, MODELS = 40, 20, 19
+BOTS, USERS, MODELS, KEYS = 40, 20, 19, 8
 
 
 def policies(chance: random.Random, bots: list[str]) -> list[dict]:
@@ -48,21 +49,25 @@ def policies(chance: random.Random, bots: list[str]) -> list[dict]:
     wanted = [
         # It refuses nobody, and has something to tell after the first few calls.
         policy("Told early", [("tokens", 1_000, life)], warn={}, email={}),
-        policy("Everybody", [("tokens", 200_000, fixed(5))], **mail),
+        policy("Everybody", [("tokens", 600_000, fixed(5))], **mail),
         policy("Each bot's calls", [("calls", 60, fixed(3))], group_by=["bot"]),
     ]
     for number, bot in enumerate(bots):
         scope = {"bot": bot}
-        most = chance.choice([20_000, 200_000, 5_000_000, 50_000_000])
+        most = chance.choice([100_000, 5_000_000, 50_000_000])
         wanted += [
             policy(f"Life {number}", [("tokens", most, life)], scope=scope),
             policy(
                 f"Fixed {number}",
-                [("tokens", chance.randint(2_000, 9_000), fixed(2 + number % 9))],
+                [("tokens", chance.randint(5_000, 40_000), fixed(2 + number % 9))],
                 scope=scope,
                 **mail,
             ),
-            policy(f"Rolling {number}", [("tokens", 30_000, rolling)], scope=scope),
+            policy(
+                f"Rolling {number}",
+                [("tokens", chance.choice([60_000, 600_000]), rolling)],
+                scope=scope,
+            ),
             policy(
                 f"Hour {number}",
                 [("calls", chance.choice([300, 1_000_000]), hour)],
@@ -74,21 +79,43 @@ def policies(chance: random.Random, bots: list[str]) -> list[dict]:
         limits = [("calls", 40, fixed(7))]
         scope = {"user": f"u-{number}"}
         wanted.append(policy(f"User {number}", limits, scope=scope, group_by=["bot"]))
+    wanted += stopping(policy, fixed, rolling, life, bots)
     for number in range(200 - len(wanted)):
         limits = [
-            ("cost", chance.choice([50_000, 900_000_000]), life),
-            ("tokens", 20_000, fixed(6)),
+            ("cost", chance.choice([5_000_000, 900_000_000]), life),
+            ("tokens", 60_000, fixed(6)),
         ]
         scope = {"model": f"m-{number}*"}
         wanted.append(policy(f"Model {number}", limits, scope=scope))
     return wanted
 
 
-def micros(limit: dict) -> dict:
-    """A cost threshold is written in USD; everything here counts in micro-USD."""
-    if limit["metric"] != "cost":
-        return limit
-    return limit | {"threshold": f"{limit['threshold'] / 1_000_000:.6f}"}
+def stopping(policy, fixed, rolling, life, bots: list[str]) -> list[dict]:
+    """Policies that block, revoke, or only look on."""
+    wanted = [
+        policy(
+            f"Stop {number}",
+            [("calls", 30, fixed(3))],
+            scope={"bot": bots[number]},
+            block={"duration_seconds": 1},
+        )
+        for number in range(4, 8)
+    ]
+    wanted += [
+        policy(
+            f"Revoke {number}",
+            [("calls", 2_000, life)],
+            scope={"bot": bots[number]},
+            revoke={},
+            email={},
+        )
+        for number in (8, 9)
+    ]
+    window = [("tokens", 60_000, rolling)]
+    scope = {"bot": bots[10]}
+    wanted.append(policy("Stop and go", window, scope=scope, block={}))
+    looks_on = policy("Looks on", [("calls", 50, fixed(2))], block={})
+    return [*wanted, looks_on | {"rollout_mode": "shadow"}]
 
 
 def main() -> None:
@@ -101,16 +128,24 @@ def main() -> None:
     names = [bot.public_id for bot in bots]
     made = []
     for document in policies(chance, names):
-        written = document | {"limits": [micros(x) for x in document["limits"]]}
+        sent = document | {"limits": [written(x) for x in document["limits"]]}
         policy = create_policy(
-            account=account, document=parse(written), actor=SYSTEM, now=now()
+            account=account, document=parse(sent), actor=SYSTEM, now=now()
         )
         made.append({"id": policy.public_id} | document)
-    _, key = create_key(
-        account=account, name="storm", scopes=["*"], actor=SYSTEM, now=now()
+    _, admin_key = create_key(
+        account=account, name="admin", scopes=["*"], actor=SYSTEM, now=now()
     )
+    keys = []
+    for _ in range(KEYS):
+        scopes = ["decide", "usage:write"]
+        key, text = create_key(
+            account=account, name="storm", scopes=scopes, actor=SYSTEM, now=now()
+        )
+        keys.append({"id": key.public_id, "key": text, "scopes": scopes})
     found = {
-        "key": key,
+        "admin_key": admin_key,
+        "keys": keys,
         "bots": names,
         "users": [f"u-{number}" for number in range(USERS)],
         "models": [f"m-{number}" for number in range(MODELS)],

@@ -12,7 +12,7 @@ class Wire:
     """One keep-alive connection to a lane."""
 
     def __init__(self, key: str, timeout: float = 10.0) -> None:
-        self._key = key
+        self.key = key
         self._timeout = timeout
         self._port = 0
         self._socket: socket.socket | None = None
@@ -24,7 +24,7 @@ class Wire:
         """Send one request; return status and document. Raises Lost."""
         sent = b"" if body is None else json.dumps(body).encode()
         lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1"]
-        lines += [f"Authorization: Bearer {self._key}", f"Content-Length: {len(sent)}"]
+        lines += [f"Authorization: Bearer {self.key}", f"Content-Length: {len(sent)}"]
         if sent:
             lines.append("Content-Type: application/json")
         lines += [f"{name.replace('_', '-')}: {v}" for name, v in headers.items()]
