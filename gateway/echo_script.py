@@ -8,7 +8,7 @@ from gateway import protocol
 from gateway.protocol import Asked
 
 SCRIPTS: Final = frozenset(
-    [
+    {
         "slow",
         "drip",
         "stall",
@@ -22,7 +22,7 @@ SCRIPTS: Final = frozenset(
         "giant-line",
         "wrong-type",
         "tool",
-    ]
+    }
 )
 GIANT: Final = 4 * 1024 * 1024
 FOREVER: Final = 86_400.0
