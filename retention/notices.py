@@ -6,50 +6,61 @@ from django.db.models import Q, QuerySet
 
 from alerts.models import Alert
 from alerts.services import open_alert
-from policies.models import Policy
 from retention.jobs import Job
+from retention.models import PruneRun
+from retention.selectors import due_since
 
 PAUSED = "retention_paused"
 OVERDUE = "retention_overdue"
 OVERDUE_AFTER = timedelta(hours=24)
 _OWNERS = (("email", ""),)
+_WHY = {
+    PruneRun.Waiting.SHARE: (
+        "would delete {due:,} of {total:,} rows at once, more than a fifth of what the"
+        " account has"
+    ),
+    PruneRun.Waiting.CLOCK: (
+        "would delete {due:,} rows, but the clock is over an hour from where it should"
+        " be"
+    ),
+}
 
 
-def say_paused(*, policy: Policy, due: int, now: datetime) -> Alert | None:
-    """Tell the owners, once for each edit, that a run waits for them."""
+def say_waiting(*, job: Job, run: PruneRun, now: datetime) -> Alert | None:
+    """Tell the owners, once for each run, that it waits for them."""
+    why = _WHY[PruneRun.Waiting(run.waiting_for)].format(due=run.due, total=run.total)
     return open_alert(
-        account=policy.account,
+        account=job.account,
         kind=PAUSED,
-        policy_id=policy.public_id,
-        policy_name=policy.name,
-        window_start=policy.updated_at,
+        **_of(job),
+        window_start=run.started_at,
         message=(
-            f"The policy “{policy.name}” would delete {due:,} rows at once, more than"
-            " a fifth of what the account has. It waits until somebody confirms it"
-            " with `manage.py prune --confirm`."
+            f"{_named(job)} {why}. The run {run.public_id} waits until somebody"
+            " confirms it, on the page of retention, through the API or with"
+            " `manage.py prune --confirm`."
         ),
         recipients=_OWNERS,
         now=now,
     )
 
 
-def say_overdue(*, job: Job, oldest: datetime | None, now: datetime) -> Alert | None:
+def say_overdue(*, job: Job, now: datetime) -> Alert | None:
     """Tell the owners that rows should have gone a day ago; once until they have."""
-    policy = job.policy
-    if policy is None or oldest is None:
+    since = due_since(job)
+    if since is None:
         return None
-    # Nothing was due under this revision before the policy was written so.
-    since = max(oldest + timedelta(days=job.max_age_days), policy.updated_at)
-    if now - since < OVERDUE_AFTER or _open(policy).filter(kind=OVERDUE).exists():
+    if job.policy is not None:
+        # Nothing was due under this revision before the policy was written so.
+        since = max(since, job.policy.updated_at)
+    if now - since < OVERDUE_AFTER or _open(job).filter(kind=OVERDUE).exists():
         return None
     return open_alert(
-        account=policy.account,
+        account=job.account,
         kind=OVERDUE,
-        policy_id=policy.public_id,
-        policy_name=policy.name,
+        **_of(job),
         window_start=now,
         message=(
-            f"Rows that the policy “{policy.name}” should have deleted have been"
+            f"Rows that {_named(job, inside=True)} should have deleted have been"
             " waiting for more than 24 hours."
         ),
         recipients=_OWNERS,
@@ -57,12 +68,28 @@ def say_overdue(*, job: Job, oldest: datetime | None, now: datetime) -> Alert | 
     )
 
 
-def settle(*, policy: Policy, now: datetime) -> int:
-    """Resolve what was told about a policy that has nothing left to delete."""
-    told = _open(policy).filter(kind__in=[PAUSED, OVERDUE])
+def settle(*, job: Job, now: datetime) -> int:
+    """Resolve what was told about a rule that has nothing left to delete."""
+    told = _open(job).filter(kind__in=[PAUSED, OVERDUE])
     return told.update(state=Alert.State.RESOLVED, resolved_at=now)
 
 
-def _open(policy: Policy) -> QuerySet[Alert]:
-    mine = Q(account_id=policy.account_id, policy_id=policy.public_id)
+def _of(job: Job) -> dict[str, str]:
+    """Return what tells the alerts of a rule from others."""
+    if job.policy is None:
+        return {"policy_id": "", "policy_name": f"House rule: {job.target_name}"}
+    return {"policy_id": job.policy.public_id, "policy_name": job.policy.name}
+
+
+def _named(job: Job, *, inside: bool = False) -> str:
+    if job.policy is not None:
+        return f"{'the' if inside else 'The'} policy “{job.policy.name}”"
+    return f"{'the' if inside else 'The'} house's rule for {job.target_name}"
+
+
+def _open(job: Job) -> QuerySet[Alert]:
+    facts = _of(job)
+    mine = Q(account=job.account, policy_id=facts["policy_id"])
+    if job.policy is None:
+        mine &= Q(policy_name=facts["policy_name"])
     return Alert.objects.filter(mine).exclude(state=Alert.State.RESOLVED)

@@ -1,8 +1,9 @@
 """The monthly partitions of events and decisions: opened ahead, dropped when due.
 
-A partition is dropped when everything in it is due for every account, or when nothing
-is left in it (CONTRACT E5). Dropping needs a lock that would hold everybody up while it
-waits for a long query, so it waits two seconds at most and comes back next hour.
+A partition is dropped when everything in it is due for every account and nothing in it
+is held, or when nothing is left in it (CONTRACT E5). Dropping needs a lock that would
+hold everybody up while it waits for a long query, so it waits two seconds at most and
+comes back next hour.
 """
 
 import logging
@@ -15,6 +16,7 @@ from uuid import UUID
 
 from django.db import OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
+from django.db.models import QuerySet
 
 from accounts import ids
 from accounts.models import Account
@@ -23,6 +25,7 @@ from policies.models import Policy
 from retention import targets
 from retention.cutoff import DECISION_DAYS, EVENT_DAYS_DEFAULT
 from retention.models import PruneRun
+from retention.selectors import enforced_policies
 from usage.rollups import roll_up
 
 log = logging.getLogger(__name__)
@@ -47,8 +50,11 @@ class Partition:
     end: datetime
 
 
-def maintain_partitions(*, now: datetime) -> dict[str, list[str]]:
-    """Open months ahead, give strays a month of their own, drop what is due."""
+def maintain_partitions(*, now: datetime, drop: bool = True) -> dict[str, list[str]]:
+    """Open months ahead, give strays a month of their own, drop what is due.
+
+    Without `drop`, as while the clock cannot be trusted, none is dropped.
+    """
     opened: list[str] = []
     for table in TABLES:
         opened += adopt_strays(table=table)
@@ -56,7 +62,7 @@ def maintain_partitions(*, now: datetime) -> dict[str, list[str]]:
         for _ in range(MONTHS_AHEAD):
             last = month_after(last)
         opened += ensure_months(table=table, first=now, last=last)
-    return {"opened": opened, "dropped": drop_partitions(now=now)}
+    return {"opened": opened, "dropped": drop_partitions(now=now) if drop else []}
 
 
 def adopt_strays(*, table: str) -> list[str]:
@@ -134,14 +140,14 @@ def _adopt_month(table: str, name: str, month: datetime) -> None:
 
 @transaction.atomic
 def _drop_if_due(partition: Partition, now: datetime) -> bool:
-    if partition.end > now - timedelta(days=min(DECISION_DAYS.values())):
-        return False
-    if not _is_due(partition, now):
+    if partition.end > now or not _is_due(partition, now):
         return False
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL lock_timeout = '2s'")
         # First against writers of this month alone, while its rows are counted.
         cursor.execute(f'LOCK TABLE "{partition.name}" IN SHARE ROW EXCLUSIVE MODE')
+        # Nobody may place a hold between the look at them and the drop.
+        cursor.execute("LOCK TABLE retention_legalhold IN SHARE MODE")
         if not _is_due(partition, now):
             return False
         _write_receipts(cursor, partition, now)
@@ -162,10 +168,12 @@ def _is_due(partition: Partition, now: datetime) -> bool:
             "::text::xid8",
         ):
             return False
-        return not any(
+        if any(
             _has_row(cursor, partition, "account_id = %s", account)
             for account in _accounts_that_keep(partition, now)
-        )
+        ):
+            return False
+        return not _has_held_row(cursor, partition, now)
 
 
 def _has_row(
@@ -178,30 +186,57 @@ def _has_row(
     return bool(cursor.fetchone()[0])
 
 
-def _accounts_that_keep(partition: Partition, now: datetime) -> Iterator[UUID]:
-    """Yield the accounts whose youngest row in the partition might not be due.
-
-    Shorter policies are left out of account: what they say is due goes in batches,
-    under their guards, and an emptied month is dropped.
-    """
-    age = now - partition.end
-    for account_id, plan in Account.objects.values_list("id", "plan"):
-        days = DECISION_DAYS[plan]
-        if TABLES[partition.table] == targets.USAGE_EVENTS:
-            days = max([EVENT_DAYS_DEFAULT, *_event_days(account_id)])
-        if age < timedelta(days=days):
-            yield account_id
-
-
-def _event_days(account_id: UUID) -> list[int]:
-    policies = Policy.objects.filter(
-        account_id=account_id,
-        type=Policy.Type.RETENTION,
-        rollout_mode=Policy.Rollout.ENFORCE,
-        archived_at=None,
-        document__retention__target=targets.USAGE_EVENTS,
+def _has_held_row(cursor: CursorWrapper, partition: Partition, now: datetime) -> bool:
+    target = targets.TARGETS[TABLES[partition.table]]
+    rows = target.rows.replace(partition.table, f'"{partition.name}"', 1)
+    cursor.execute(
+        "SELECT EXISTS (SELECT 1 FROM retention_legalhold AS x"  # noqa: S608
+        f" WHERE x.released_at IS NULL AND EXISTS (SELECT 1 FROM {rows}"
+        f" WHERE r.account_id = x.account_id AND {target.only_hold('x.id')}))",
+        {"held_at": now},
     )
-    return [policy.document["retention"]["max_age_days"] for policy in policies]
+    return bool(cursor.fetchone()[0])
+
+
+def _accounts_that_keep(partition: Partition, now: datetime) -> Iterator[UUID]:
+    """Yield the accounts whose youngest row in the partition might not be due."""
+    age = now - partition.end
+    for account in Account.objects.order_by("id"):
+        if age < timedelta(days=_longest(account, TABLES[partition.table])):
+            yield account.id
+
+
+def _longest(account: Account, target: str) -> int:
+    """Return how many days a row of the target may live at most.
+
+    A policy about all rows bounds them all, once a run of it has ended: what was due
+    when it was written goes in batches, under their guards.
+    """
+    decisions = target == targets.DECISIONS
+    longest = DECISION_DAYS[account.plan] if decisions else EVENT_DAYS_DEFAULT
+    written = list(_policies(account, target))
+    days = [policy.document["retention"]["max_age_days"] for policy in written]
+    if not decisions:
+        longest = max([longest, *days])
+    about_all = [
+        policy.document["retention"]["max_age_days"]
+        for policy in written
+        if not policy.document["scope"] and _has_ended_run(policy)
+    ]
+    return min([longest, *about_all])
+
+
+def _policies(account: Account, target: str) -> QuerySet[Policy]:
+    return enforced_policies(account).filter(document__retention__target=target)
+
+
+def _has_ended_run(policy: Policy) -> bool:
+    ended = PruneRun.objects.filter(
+        policy=policy,
+        policy_revision=policy.revision,
+        state=PruneRun.State.COMPLETED,
+    )
+    return ended.exists()
 
 
 def _write_receipts(cursor: CursorWrapper, partition: Partition, now: datetime) -> None:

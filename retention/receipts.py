@@ -1,104 +1,178 @@
 """The receipt of a run, written with the rows it tells of: a kill leaves it true.
 
+A rule has one open run at a time. Whoever prunes next, after a budget was used up or a
+worker died, goes on with it; workers that prune at once share it. Deletions are noted
+in the transaction that deletes, so what is on the receipt is what is gone.
+
 The digest is a chain: SHA-256 over the digest so far and the ids of the next batch. Who
 has the rows of a backup can compute it again; nobody can read an id from it.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
+from typing import Any
 from uuid import UUID
 
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+
 from accounts import ids
+from accounts.models import Account
 from retention.jobs import Job
 from retention.models import PruneRun
 
-# A run takes minutes; one that has not ended by then was killed.
-BROKEN_AFTER = timedelta(hours=1)
+State = PruneRun.State
+OPEN = (State.WAITING, State.RUNNING, State.PAUSED)
+# A rule that failed is tried again on the same receipt for as long.
+_SAME_FAILURE = timedelta(days=1)
 
 
-@dataclass(slots=True)
-class Receipt:
-    """One run's row, made when there is something to say."""
-
-    job: Job
-    trigger: str
-    now: datetime
-    run: PruneRun | None = None
-    deleted: dict[str, int] = field(default_factory=dict)
-    digest: str = ""
-
-    def add(self, counts: dict[str, int], gone: Sequence[UUID]) -> None:
-        """Note a batch, in the transaction that deletes it."""
-        for table, count in counts.items():
-            self.deleted[table] = self.deleted.get(table, 0) + count
-        chained = sha256(self.digest.encode())
-        for value in gone:
-            chained.update(value.bytes)
-        self.digest = chained.hexdigest()
-        run = self.run or self._open()
-        run.deleted, run.digest = self.deleted, self.digest
-        run.save(update_fields=["deleted", "digest"])
-
-    def close(self, *, remaining: int, ended: datetime) -> PruneRun:
-        """End the run: completed if nothing is left, else paused."""
-        run = self.run or self._open()
-        state = PruneRun.State.PAUSED if remaining else PruneRun.State.COMPLETED
-        run.state, run.remaining, run.finished_at = state, remaining, ended
-        run.save(update_fields=["state", "remaining", "finished_at"])
-        return run
-
-    def wait(self, *, remaining: int) -> PruneRun:
-        """Say that the run waits for a person: once for each revision, kept current."""
-        waiting = (
-            PruneRun.objects.filter(
-                account=self.job.account,
-                policy=self.job.policy,
-                policy_revision=_revision(self.job),
-                state=PruneRun.State.PAUSED,
-                deleted={},
-            )
-            .order_by("-id")
-            .first()
-        )
-        if waiting is None:
-            return self.close(remaining=remaining, ended=self.now)
-        waiting.cutoff, waiting.remaining = self.job.cutoff, remaining
-        waiting.finished_at = self.now
-        waiting.save(update_fields=["cutoff", "remaining", "finished_at"])
-        return waiting
-
-    def fail(self, *, ended: datetime) -> PruneRun:
-        """End a run that broke off. What is on record of it was deleted, no more."""
-        written = self.run and PruneRun.objects.filter(id=self.run.id).first()
-        if written is None:
-            self.deleted, self.digest = {}, ""
-        run = written or self._open()
-        run.state, run.finished_at = PruneRun.State.FAILED, ended
-        run.save(update_fields=["state", "finished_at"])
-        return run
-
-    def _open(self) -> PruneRun:
-        self.run = PruneRun.objects.create(
-            id=ids.new_id(self.now),
-            account=self.job.account,
-            policy=self.job.policy,
-            policy_revision=_revision(self.job),
-            target=self.job.target_name,
-            cutoff=self.job.cutoff,
-            trigger=self.trigger,
-            started_at=self.now,
-        )
-        return self.run
+def open_run(job: Job) -> PruneRun | None:
+    """Return the run of a rule that has not ended."""
+    return _open_runs(job.account).filter(**_of(job)).first()
 
 
-def close_broken(now: datetime) -> int:
-    """Mark the runs that were killed as failed; what they deleted stays on record."""
-    running = PruneRun.objects.filter(state=PruneRun.State.RUNNING)
-    broken = running.filter(started_at__lt=now - BROKEN_AFTER)
-    return broken.update(state=PruneRun.State.FAILED, finished_at=now)
+def begin(job: Job, *, trigger: str, **facts: Any) -> PruneRun:
+    """Open the run of a rule, or return the one that another worker has opened.
+
+    `facts` are further columns, such as `due` and `total`.
+    """
+    again = _failed_before(job)
+    if again is not None:
+        return again
+    run = PruneRun(
+        **_of(job),
+        id=ids.new_id(job.now),
+        policy_revision=job.revision,
+        cutoff=job.cutoff,
+        trigger=trigger,
+        started_at=job.now,
+        worked_at=job.now,
+        **facts,
+    )
+    try:
+        with transaction.atomic():
+            run.save(force_insert=True)
+    except IntegrityError as error:
+        found = open_run(job)
+        if found is None or "run_open_once_for_each_rule" not in str(error):
+            raise
+        return found
+    return run
 
 
-def _revision(job: Job) -> int:
-    return 0 if job.policy is None else job.policy.revision
+def note(
+    run: PruneRun, counts: Mapping[str, int], gone: Sequence[UUID], *, took: float
+) -> None:
+    """Note a batch, in the transaction that deletes it."""
+    written = PruneRun.objects.select_for_update().get(id=run.id)
+    for table, count in counts.items():
+        written.deleted[table] = written.deleted.get(table, 0) + count
+    chained = sha256(written.digest.encode())
+    for value in gone:
+        chained.update(value.bytes)
+    written.digest = chained.hexdigest()
+    written.worked_seconds += took
+    written.save(update_fields=["deleted", "digest", "worked_seconds"])
+
+
+def go_on(run: PruneRun, *, now: datetime, **facts: Any) -> bool:
+    """Take up an open run again; False if it ended meanwhile."""
+    return _change(run, state=State.RUNNING, waiting_for="", worked_at=now, **facts)
+
+
+def wait(run: PruneRun, *, why: str, **facts: Any) -> bool:
+    """Say that a run waits for a person, and for what."""
+    return _change(run, state=State.WAITING, waiting_for=why, **facts)
+
+
+def confirm(run: PruneRun, *, by: str, now: datetime) -> bool:
+    """Let a run go on that waited for a person."""
+    return _change(
+        run,
+        state=State.RUNNING,
+        waiting_for="",
+        confirmed_at=now,
+        confirmed_by=by[:300],
+    )
+
+
+def close(
+    run: PruneRun,
+    *,
+    remaining: int,
+    held: int,
+    skipped: Mapping[str, int],
+    ended: datetime,
+) -> bool:
+    """End a turn: the run is completed if nothing is left, else it goes on later."""
+    done = not remaining
+    return _change(
+        run,
+        state=State.COMPLETED if done else State.PAUSED,
+        remaining=remaining,
+        held=held,
+        skipped=dict(skipped),
+        worked_at=ended,
+        finished_at=ended if done else None,
+    )
+
+
+def fail(run: PruneRun, *, ended: datetime) -> bool:
+    """End a run that broke off. What is on record of it was deleted, no more."""
+    return _change(run, state=State.FAILED, worked_at=ended, finished_at=ended)
+
+
+def stop(run: PruneRun, *, why: str, now: datetime) -> bool:
+    """End a run whose rule is not what it was any more."""
+    skipped = {**run.skipped, why: max(run.remaining, 1)}
+    return _change(run, state=State.STOPPED, skipped=skipped, finished_at=now)
+
+
+def stop_all_but(account: Account, jobs: Sequence[Job], now: datetime) -> int:
+    """Stop the account's runs whose policy was edited, archived or switched off."""
+    said = {(job.policy and job.policy.id, job.target_name): job for job in jobs}
+    stopped = 0
+    for run in _open_runs(account):
+        job = said.get((run.policy_id, run.target))
+        if job is None or job.revision != run.policy_revision:
+            stopped += stop(run, why="edited", now=now)
+    return stopped
+
+
+def _of(job: Job) -> dict[str, Any]:
+    """Return what tells the runs of a rule from others."""
+    return {"account": job.account, "policy": job.policy, "target": job.target_name}
+
+
+def _open_runs(account: Account) -> QuerySet[PruneRun]:
+    runs = PruneRun.objects.filter(account=account, state__in=OPEN, subject="")
+    return runs.order_by("-id")
+
+
+def _failed_before(job: Job) -> PruneRun | None:
+    """Open a failed run of the same rule again, so that a fault leaves one receipt."""
+    last = PruneRun.objects.filter(**_of(job), subject="").order_by("-id").first()
+    if last is None or last.state != State.FAILED:
+        return None
+    if last.policy_revision != job.revision:
+        return None
+    if job.now - last.started_at > _SAME_FAILURE:
+        return None
+    try:
+        with transaction.atomic():
+            failed = PruneRun.objects.filter(id=last.id, state=State.FAILED)
+            failed.update(state=State.RUNNING, finished_at=None, cutoff=job.cutoff)
+    except IntegrityError:
+        return open_run(job)
+    last.refresh_from_db()
+    return last
+
+
+def _change(run: PruneRun, **values: Any) -> bool:
+    """Change an open run; False, and nothing, if it has ended."""
+    mine = PruneRun.objects.filter(id=run.id, state__in=OPEN)
+    changed = bool(mine.update(**values))
+    run.refresh_from_db()
+    return changed

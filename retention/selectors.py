@@ -1,42 +1,44 @@
-"""Reads of retention: what is due, what was let go, what is waiting."""
+"""Reads of retention: what is due and held, what was let go, what is waiting."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from accounts import ids
 from accounts.errors import NotFound
 from accounts.models import Account, Project
 from policies.models import Policy
 from policies.selectors import policies
-from policies.services.references import resolve
 from retention import targets
-from retention.jobs import Job, default_jobs, job_of, job_of_document
-from retention.models import PruneRun
-
-HISTOGRAM_DAYS = (1, 7, 14, 30, 60, 90, 180, 365, 730)
-SAMPLE = 10
+from retention.jobs import Job, default_jobs, job_of
+from retention.models import LegalHold, PruneRun
 
 
-def runs(account: Account, policy: Policy | None = None) -> QuerySet[PruneRun]:
-    """Return the receipts, newest first; of one policy if it is named."""
-    found = PruneRun.objects.filter(account=account).select_related("policy")
+def runs(
+    account: Account, policy: Policy | None = None, *, project: Project | None = None
+) -> QuerySet[PruneRun]:
+    """Return the receipts, newest first; of one policy or of a project's policies."""
+    found = PruneRun.objects.filter(account=account).select_related("policy", "account")
     if policy is not None:
         found = found.filter(policy=policy)
+    if project is not None:
+        found = found.filter(policy__project=project)
     return found.order_by("-started_at", "-id")
 
 
-def run_of(account: Account, public_id: str) -> PruneRun:
+def run_of(
+    account: Account, public_id: str, *, project: Project | None = None
+) -> PruneRun:
     """Return one receipt. Raises NotFound."""
     try:
         wanted = ids.decode_id(PruneRun.prefix, public_id)
     except ids.InvalidId:
         raise NotFound from None
-    found = runs(account).filter(id=wanted).first()
+    found = runs(account, project=project).filter(id=wanted).first()
     if found is None:
         raise NotFound
     return found
@@ -48,60 +50,54 @@ def enforced_policies(account: Account) -> QuerySet[Policy]:
     return live.filter(rollout_mode=Policy.Rollout.ENFORCE)
 
 
-def preview(
-    *,
-    account: Account,
-    policy: Policy | Mapping[str, Any],
-    now: datetime,
-    project: Project | None = None,
-) -> dict[str, Any]:
-    """Return what a policy, or a canonical draft of one, would delete now.
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Where a retention policy stands; `overdue_since` is when its oldest came due."""
 
-    `project` is the one a draft's author is bound to. Raises UnknownReference for a
-    draft whose scope names what is not there.
+    policy: Policy
+    due: int
+    held: int
+    oldest: datetime | None
+    overdue_since: datetime | None
+    last_run: PruneRun | None
+    last_success: PruneRun | None
+    open_run: PruneRun | None
 
-    `due` counts rows, `held` those that a legal hold keeps, `oldest` is the last
-    activity of the oldest due row, `histogram` counts all rows in scope by age in
-    days, `sample` names the oldest due rows.
-    """
-    if isinstance(policy, Policy):
-        job = job_of(policy, now)
-    else:
-        resolved = resolve(account=account, document=policy, project=project)
-        job = job_of_document(account, resolved.document, now)
+
+def pending(
+    account: Account, now: datetime, *, project: Project | None = None
+) -> list[Pending]:
+    """Return for each policy that deletes what is due, and its last receipts."""
+    found = enforced_policies(account)
+    if project is not None:
+        found = found.filter(project=project)
+    return [pending_of(policy, now) for policy in found.order_by("id")]
+
+
+def pending_of(policy: Policy, now: datetime) -> Pending:
+    """Return where one policy stands."""
+    job = job_of(policy, now)
     due, oldest = due_of(job)
-    return {
-        "due": due,
-        "held": 0,
-        "oldest": oldest,
-        "histogram": _histogram(job, now),
-        "sample": _sample(job),
-        "total": total_of(job),
-        "cutoff": job.cutoff,
-    }
+    receipts = runs(policy.account, policy)
+    open_states = [PruneRun.State.WAITING, PruneRun.State.RUNNING]
+    open_states.append(PruneRun.State.PAUSED)
+    return Pending(
+        policy=policy,
+        due=due,
+        held=held_of(job),
+        oldest=oldest,
+        overdue_since=due_since(job) if due else None,
+        last_run=receipts.first(),
+        last_success=receipts.filter(state=PruneRun.State.COMPLETED).first(),
+        open_run=receipts.filter(state__in=open_states).first(),
+    )
 
 
-def pending(account: Account, now: datetime) -> list[dict[str, Any]]:
-    """Return for each enforced policy what is due and its last receipt."""
-    found = []
-    for policy in enforced_policies(account):
-        due, oldest = due_of(job_of(policy, now))
-        last = runs(account, policy).first()
-        found.append({"policy": policy, "due": due, "oldest": oldest, "last_run": last})
-    return found
-
-
-def due_of(job: Job, cutoff: datetime | None = None) -> tuple[int, datetime | None]:
-    """Return how many rows are due and the age of the oldest.
-
-    Another `cutoff` asks what was due at another moment.
-    """
-    parameters = job.parameters()
-    if cutoff is not None:
-        parameters |= targets.ages(job.target, account_id=job.account.id, cutoff=cutoff)
+def due_of(job: Job) -> tuple[int, datetime | None]:
+    """Return how many rows are due and the age of the oldest."""
     sql = f"SELECT count(*), min({job.target.at}) {targets.due(job.target, job.within)}"
     with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
+        cursor.execute(sql, job.parameters())
         count, oldest = cursor.fetchone()
     return count, oldest
 
@@ -112,6 +108,41 @@ def has_due(job: Job) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(sql, job.parameters())
         return bool(cursor.fetchone()[0])
+
+
+def due_since(job: Job) -> datetime | None:
+    """Return since when the row that has been due longest could have been deleted."""
+    target, age = job.target, timedelta(days=job.max_age_days)
+    since = f"{target.at} + %(age)s"
+    if target.made is not None:
+        since = f"greatest({since}, {target.made})"
+    sql = f"SELECT min({since}) {targets.due(target, job.within)}"
+    with connection.cursor() as cursor:
+        cursor.execute(sql, job.parameters(age=age))
+        moment: datetime | None = cursor.fetchone()[0]
+    return moment
+
+
+def held_of(job: Job) -> int:
+    """Return how many rows are over their age and kept by legal holds."""
+    if not live_holds(job.account, job.now).exists():
+        return 0
+    target = job.target
+    sql = f"SELECT count(*) {targets.over_age(target, job.within)} AND {target.held}"
+    with connection.cursor() as cursor:
+        cursor.execute(sql, job.parameters())
+        return int(cursor.fetchone()[0])
+
+
+def not_ready_of(job: Job) -> int:
+    """Return how many due rows something else has to be done with first."""
+    target = job.target
+    if target.ready == "TRUE":
+        return 0
+    sql = f"SELECT count(*) {targets.due(target, job.within)} AND NOT ({target.ready})"
+    with connection.cursor() as cursor:
+        cursor.execute(sql, job.parameters())
+        return int(cursor.fetchone()[0])
 
 
 def total_of(job: Job) -> int:
@@ -134,51 +165,77 @@ def database_clock() -> datetime:
     return moment
 
 
-def _histogram(job: Job, now: datetime) -> list[dict[str, int | None]]:
-    target = job.target
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT width_bucket(extract(epoch FROM %(now)s::timestamptz -"  # noqa: S608
-            f" {target.at})::float8 / 86400, %(days)s::float8[]), count(*)"
-            f" FROM {target.rows} WHERE r.account_id = %(account)s"
-            f" AND {target.only} AND {job.within.sql} GROUP BY 1",
-            job.parameters(now=now, days=list(HISTOGRAM_DAYS)),
-        )
-        counts = dict(cursor.fetchall())
-    edges = (0, *HISTOGRAM_DAYS, None)
-    return [
-        {"from_days": edges[n], "to_days": edges[n + 1], "count": counts.get(n, 0)}
-        for n in range(len(edges) - 1)
-    ]
-
-
-def _sample(job: Job) -> list[str]:
-    target = job.target
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT r.id {targets.due(target, job.within)}"
-            f" ORDER BY {target.order} LIMIT {SAMPLE}",
-            job.parameters(),
-        )
-        return [ids.encode_id(target.prefix, row[0]) for row in cursor.fetchall()]
-
-
-@dataclass(frozen=True, slots=True)
-class DueLine:
-    """What is due under one rule of one account."""
-
-    label: str
-    due: int
-
-
-def everything_due(*, account: Account | None, now: datetime) -> Iterator[DueLine]:
-    """Yield what each enforced policy and each of the house's rules would delete."""
+def everything_due(*, account: Account | None, now: datetime) -> Iterator[Job]:
+    """Yield each enforced policy and each of the house's rules, account by account."""
     accounts = Account.objects.order_by("id")
     chosen = accounts if account is None else accounts.filter(id=account.id)
     for one in chosen:
         policies_of_one = list(enforced_policies(one))
-        jobs = [job_of(policy, now) for policy in policies_of_one]
-        for job in [*jobs, *default_jobs(one, policies_of_one, now)]:
-            name = "the house's rule" if job.policy is None else job.policy.name
-            label = f"{one.slug}: {name} ({job.target_name})"
-            yield DueLine(label, due_of(job)[0])
+        yield from (job_of(policy, now) for policy in policies_of_one)
+        yield from default_jobs(one, policies_of_one, now)
+
+
+# --- Legal holds ------------------------------------------------------------------
+
+# A hold without an end is looked at again after as long, lest it be forgotten.
+FORGOTTEN_AFTER = timedelta(days=90)
+
+
+def holds(account: Account) -> QuerySet[LegalHold]:
+    """Return the account's legal holds, newest first, released ones too."""
+    return LegalHold.objects.filter(account=account).order_by("-id")
+
+
+def live_holds(account: Account, now: datetime) -> QuerySet[LegalHold]:
+    """Return the holds that hold something now."""
+    return holds(account).filter(live_at(now))
+
+
+def live_at(now: datetime) -> Q:
+    """Return the condition that a hold is live."""
+    return Q(released_at=None) & (Q(until=None) | Q(until__gt=now))
+
+
+def forgotten_holds(account: Account, now: datetime) -> QuerySet[LegalHold]:
+    """Return the live holds without an end that nobody has looked at for long."""
+    old = live_holds(account, now).filter(until=None)
+    return old.filter(created_at__lt=now - FORGOTTEN_AFTER)
+
+
+def hold_of(account: Account, public_id: str) -> LegalHold:
+    """Return one hold. Raises NotFound."""
+    try:
+        wanted = ids.decode_id(LegalHold.prefix, public_id)
+    except ids.InvalidId:
+        raise NotFound from None
+    found = holds(account).filter(id=wanted).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def hold_state(hold: LegalHold, now: datetime) -> str:
+    """Return `active`, `ended` (its `until` has come) or `released`."""
+    if hold.released_at is not None:
+        return "released"
+    return "ended" if hold.until is not None and hold.until <= now else "active"
+
+
+def holds_on(
+    account: Account, table: str, where: str, values: dict[str, Any], now: datetime
+) -> list[LegalHold]:
+    """Return the live holds that cover any row of a target's rows.
+
+    `table` is the target's name; `where` is a condition on its row `r`.
+    """
+    target = targets.TARGETS[table]
+    one = target.only_hold("x.id")
+    sql = (
+        "SELECT x.id FROM retention_legalhold AS x WHERE x.account_id = %(account)s"  # noqa: S608
+        f" AND EXISTS (SELECT 1 FROM {target.rows}"
+        f" WHERE r.account_id = %(account)s AND {where} AND {one})"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(sql, {"account": account.id, "held_at": now, **values})
+        found = [row[0] for row in cursor.fetchall()]
+    return list(holds(account).filter(id__in=found))

@@ -1,49 +1,82 @@
-"""Letting rows go. The promise: nothing younger than its age is ever deleted.
+"""Letting rows go. The promise: nothing younger than its age, or held, is ever deleted.
 
 A run takes batches. Each batch is one transaction: it makes sure that the policy still
-says so, locks due rows (skipping those that somebody works on), deletes them asking for
-their age again, and notes them on the receipt. Counters, rollups and the digests of
-conversations are not touched: deleting refunds nothing (CONTRACT E2, E3).
+says so, keeps new legal holds out, locks due rows (skipping those that somebody works
+on), deletes them asking for their age and for holds again, and notes them on the
+receipt. Counters, rollups and the digests of conversations are not touched: deleting
+refunds nothing (CONTRACT E2, E3).
 
-Two guards stand before a run that nobody asked for. The clock: if it is an hour from
-where another witness has it, nothing is deleted. The share: what was due the moment a
-policy was written or edited must not be over 20 % of the account's rows, else the run
-waits until a person confirms it. What comes of age later is what the policy is for.
+`retention.guard` says what waits for a person first, `retention.pace` how hard a run
+may work, `retention.receipts` how it goes on after its budget or its worker ended.
 """
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from time import monotonic
+from typing import Any
 from uuid import UUID
 
 from django.db import DatabaseError, connection, transaction
 
 from accounts.models import Account
 from policies.models import Policy
-from retention import cutoff, notices, targets
+from retention import guard, locks, notices, receipts, targets
 from retention.jobs import Job, default_jobs, job_of
 from retention.models import PruneRun
-from retention.receipts import Receipt, close_broken
-from retention.selectors import due_of, enforced_policies, has_due, total_of
+from retention.pace import FULL, GENTLE, Manner, Pace
+from retention.selectors import (
+    due_of,
+    enforced_policies,
+    has_due,
+    held_of,
+    not_ready_of,
+    total_of,
+)
 from usage.rollups import roll_up
 
 log = logging.getLogger(__name__)
 
-BUDGET_ROWS = 20_000
+BUDGET_ROWS = 200_000
 BUDGET_SECONDS = 20.0
 TOTAL_SECONDS = 45.0
-BATCH = 1_000
+# A run and the one after it, of what came of age while the first one went on.
+_TURNS_TO_THE_END = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How much one run may do; None is as much as there is."""
+    """How much one turn may do; None is as much as there is."""
 
     rows: int | None = BUDGET_ROWS
     seconds: float | None = BUDGET_SECONDS
-    batch: int = BATCH
+    batch: int = FULL.most
+    manner: Manner = GENTLE
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What one turn of a run has done so far."""
+
+    job: Job
+    run: PruneRun
+    budget: Budget
+    started: float = field(default_factory=monotonic)
+    rows: int = 0
+    ran_dry: bool = False
+
+    def size(self, wanted: int) -> int:
+        """Return how many rows the next batch may take; 0 when the budget is used."""
+        seconds, rows = self.budget.seconds, self.budget.rows
+        if seconds is not None and monotonic() - self.started >= seconds:
+            return 0
+        return wanted if rows is None else min(wanted, rows - self.rows)
+
+    @property
+    def ended(self) -> datetime:
+        """The moment by the clock that the turn began with."""
+        return self.job.now + timedelta(seconds=monotonic() - self.started)
 
 
 def prune_policy(
@@ -52,37 +85,26 @@ def prune_policy(
     now: datetime,
     budget_rows: int | None = BUDGET_ROWS,
     budget_seconds: float | None = BUDGET_SECONDS,
-    batch: int = BATCH,
+    batch: int = FULL.most,
     trigger: str = "schedule",
     confirmed: bool = False,
+    trusted: bool = True,
+    manner: Manner = GENTLE,
 ) -> PruneRun | None:
     """Delete what a policy says is due, within the budget; return the receipt.
 
     None when there was nothing to do: no row is due, or the policy is off, archived
-    or in shadow (which only previews). `confirmed` passes the guard of 20 %.
+    or in shadow (which only previews). `confirmed` is a person's word and passes the
+    guards; `trusted` says that the clock is where its witnesses have it.
     """
     enforced = policy.rollout_mode == Policy.Rollout.ENFORCE
     if policy.archived_at is not None or not enforced:
         return None
     if policy.type != Policy.Type.RETENTION:
         return None
+    budget = Budget(budget_rows, budget_seconds, batch, manner)
     job = job_of(policy, now)
-    budget = Budget(budget_rows, budget_seconds, batch)
-    if not has_due(job):
-        notices.settle(policy=policy, now=now)
-        return None
-    receipt = Receipt(job, trigger, now)
-    if not confirmed and _over_guard(job, policy):
-        due, _ = due_of(job)
-        run = receipt.wait(remaining=due)
-        notices.say_paused(policy=policy, due=due, now=now)
-    else:
-        run = _run(job, receipt, budget)
-    if run.state == PruneRun.State.COMPLETED:
-        notices.settle(policy=policy, now=now)
-    else:
-        notices.say_overdue(job=job, oldest=due_of(job)[1], now=now)
-    return run
+    return _prune(job, budget, trigger=trigger, confirmed=confirmed, trusted=trusted)
 
 
 def prune_due(
@@ -92,23 +114,17 @@ def prune_due(
     to_the_end: bool = False,
     account: Account | None = None,
     witnesses: Sequence[datetime] = (),
+    manner: Manner = GENTLE,
 ) -> list[PruneRun]:
     """Prune everything that is due, of one account or of all; return the receipts.
 
-    `to_the_end` is a person's word: no budget, no guard of 20 %. `witnesses` are what
-    other clocks show; nothing is deleted when one differs by more than an hour.
+    `to_the_end` is a person's word: no budget, no guard. `witnesses` are what other
+    clocks show; every run waits for a person when one differs by more than an hour.
     """
-    for witness in witnesses:
-        if cutoff.clock_jumped(witness, now):
-            log.error(
-                "Nothing is pruned: the clock shows %s, another one %s. Set the clock,"
-                " restart the worker, or run `manage.py prune --confirm`.",
-                now.isoformat(),
-                witness.isoformat(),
-            )
-            return []
-    close_broken(now)
-    found = []
+    trusted = guard.trusted(now, witnesses)
+    if not trusted and not to_the_end:
+        log.error("The clock shows %s, others %s.", now, [str(w) for w in witnesses])
+    found: list[PruneRun] = []
     accounts = Account.objects.order_by("id")
     chosen = accounts if account is None else accounts.filter(id=account.id)
     started = monotonic()
@@ -116,88 +132,180 @@ def prune_due(
         left = None if to_the_end else TOTAL_SECONDS - (monotonic() - started)
         if left is not None and left <= 0:
             break
-        found += _prune_account(one, now, trigger, to_the_end, left)
+        seconds = None if left is None else min(left, BUDGET_SECONDS)
+        rows = None if to_the_end else BUDGET_ROWS
+        budget = Budget(rows, seconds, FULL.most, manner)
+        found += _prune_account(
+            one, now, budget, trigger=trigger, confirmed=to_the_end, trusted=trusted
+        )
     return found
 
 
-def _prune_account(
-    account: Account, now: datetime, trigger: str, to_the_end: bool, left: float | None
-) -> list[PruneRun]:
+def go_on_with(
+    run: PruneRun, *, now: datetime, budget_seconds: float | None = BUDGET_SECONDS
+) -> PruneRun:
+    """Go on with one open run that nothing stands in the way of."""
+    for job in jobs_of(run.account, now):
+        mine = (job.policy and job.policy.id, job.target_name)
+        if mine == (run.policy_id, run.target) and job.revision == run.policy_revision:
+            budget = Budget(seconds=budget_seconds)
+            return _turn(_Turn(job.as_of(run.cutoff), run, budget))
+    receipts.stop(run, why="edited", now=now)
+    return run
+
+
+def jobs_of(account: Account, now: datetime) -> list[Job]:
+    """Return every rule that deletes rows of an account: its own and the house's."""
     policies = list(enforced_policies(account))
-    budget = Budget(None, None) if to_the_end else Budget(seconds=_share(left))
-    runs = [
-        prune_policy(
-            policy=policy,
-            now=now,
-            budget_rows=budget.rows,
-            budget_seconds=budget.seconds,
-            trigger=trigger,
-            confirmed=to_the_end,
-        )
-        for policy in policies
-    ]
-    runs += [
-        _run(job, Receipt(job, trigger, now), budget)
-        for job in default_jobs(account, policies, now)
-        if has_due(job)
-    ]
-    return [run for run in runs if run is not None]
+    jobs = [job_of(policy, now) for policy in policies]
+    return [*jobs, *default_jobs(account, policies, now)]
 
 
-def _share(left: float | None) -> float | None:
-    return None if left is None else min(left, BUDGET_SECONDS)
+def _prune_account(
+    account: Account,
+    now: datetime,
+    budget: Budget,
+    *,
+    trigger: str,
+    confirmed: bool,
+    trusted: bool,
+) -> list[PruneRun]:
+    jobs = jobs_of(account, now)
+    receipts.stop_all_but(account, jobs, now)
+    found: dict[UUID, PruneRun] = {}
+    for job in jobs:
+        for _ in range(_TURNS_TO_THE_END if confirmed else 1):
+            run = _prune(
+                job, budget, trigger=trigger, confirmed=confirmed, trusted=trusted
+            )
+            if run is None:
+                break
+            found[run.id] = run
+            if run.state != PruneRun.State.COMPLETED:
+                break
+    return list(found.values())
 
 
-def _over_guard(job: Job, policy: Policy) -> bool:
-    """Say whether an edit made more due at once than anybody should overlook."""
-    at_the_edit = cutoff.cutoff(now=policy.updated_at, max_age_days=job.max_age_days)
-    backlog, _ = due_of(job, min(job.cutoff, at_the_edit))
-    return backlog > 0 and cutoff.over_guard(due=backlog, total=total_of(job))
+def _prune(
+    job: Job, budget: Budget, *, trigger: str, confirmed: bool, trusted: bool
+) -> PruneRun | None:
+    """Go on with the rule's open run, or begin one if anything is due."""
+    run = receipts.open_run(job)
+    if run is not None and run.policy_revision != job.revision:
+        receipts.stop(run, why="edited", now=job.now)
+        run = None
+    waits = run is None or run.state == PruneRun.State.WAITING
+    if waits and not has_due(job):
+        if run is not None:
+            receipts.stop(run, why="nothing is due", now=job.now)
+        notices.settle(job=job, now=job.now)
+        return None
+    if waits:
+        run, why = _begin(job, run, trigger, confirmed=confirmed, trusted=trusted)
+        if why:
+            notices.say_waiting(job=job, run=run, now=job.now)
+            notices.say_overdue(job=job, now=job.now)
+            return run
+    if run is None:
+        return None
+    if confirmed and run.confirmed_at is None:
+        receipts.confirm(run, by=trigger, now=job.now)
+    return _turn(_Turn(job.as_of(run.cutoff), run, budget))
 
 
-def _run(job: Job, receipt: Receipt, budget: Budget) -> PruneRun:
-    started = monotonic()
+def _begin(
+    job: Job, run: PruneRun | None, trigger: str, *, confirmed: bool, trusted: bool
+) -> tuple[PruneRun, str]:
+    """Open a run, or look at one that waits again; return it and what it waits for."""
+    why = "" if confirmed else guard.must_wait(job, trusted=trusted)
+    due, _ = due_of(job)
+    facts: dict[str, Any] = {"due": due, "remaining": due, "held": held_of(job)}
+    facts["total"] = total_of(job)
+    if run is None:
+        state = PruneRun.State.WAITING if why else PruneRun.State.RUNNING
+        given = {"state": state, "waiting_for": why, **facts}
+        return receipts.begin(job, trigger=trigger, **given), why
+    facts["cutoff"] = job.cutoff
+    if why:
+        receipts.wait(run, why=why, worked_at=job.now, **facts)
+    else:
+        receipts.go_on(run, now=job.now, **facts)
+    return run, why
+
+
+def _turn(turn: _Turn) -> PruneRun:
+    """Delete until the budget is used or nothing is left, and write down which."""
+    job, run = turn.job, turn.run
+    receipts.go_on(run, now=job.now)
     try:
         if job.target_name == targets.USAGE_EVENTS:
-            roll_up(now=receipt.now)
-        _take_batches(job, receipt, budget, started)
-        remaining = due_of(job)[0]
+            roll_up(now=job.now)
+        _take_batches(turn)
+        _close(turn)
     except DatabaseError:
         # One rule that fails must not keep the others from running.
         log.exception("Pruning %s of %s failed", job.target_name, job.account.slug)
-        return receipt.fail(ended=_after(receipt.now, started))
-    return receipt.close(remaining=remaining, ended=_after(receipt.now, started))
+        receipts.fail(run, ended=turn.ended)
+    if run.state == PruneRun.State.COMPLETED:
+        notices.settle(job=job, now=job.now)
+    else:
+        notices.say_overdue(job=job, now=job.now)
+    return run
 
 
-def _take_batches(job: Job, receipt: Receipt, budget: Budget, started: float) -> None:
-    rows = 0
-    while _has_time(budget, started):
-        size = budget.batch
-        if budget.rows is not None:
-            size = min(size, budget.rows - rows)
-        if size <= 0:
+def _close(turn: _Turn) -> None:
+    job = turn.job
+    remaining, _ = due_of(job)
+    skipped = {}
+    if remaining and turn.ran_dry:
+        unready = not_ready_of(job)
+        reasons = {"not rolled up": unready, "in use": remaining - unready}
+        skipped = {why: count for why, count in reasons.items() if count > 0}
+    receipts.close(
+        turn.run,
+        remaining=remaining,
+        held=held_of(job),
+        skipped=skipped,
+        ended=turn.ended,
+    )
+
+
+def _take_batches(turn: _Turn) -> None:
+    pace = Pace(turn.budget.manner, turn.budget.batch)
+    while (size := turn.size(pace.size)) > 0:
+        if not pace.is_calm():
+            continue
+        size = min(size, pace.size)
+        begun = monotonic()
+        done = _prune_batch(turn.job, turn.run, size, turn.budget.manner)
+        if done is None:
             break
-        taken, gone = _prune_batch(job, receipt, size)
-        rows += gone
+        taken, gone = done
+        turn.rows += gone
         if taken < size:
+            turn.ran_dry = True
             break
-
-
-def _after(now: datetime, started: float) -> datetime:
-    return now + timedelta(seconds=monotonic() - started)
-
-
-def _has_time(budget: Budget, started: float) -> bool:
-    return budget.seconds is None or monotonic() - started < budget.seconds
+        pace.after_batch(monotonic() - begun)
 
 
 @transaction.atomic
-def _prune_batch(job: Job, receipt: Receipt, size: int) -> tuple[int, int]:
-    """Delete one batch; return how many rows were locked and how many deleted."""
+def _prune_batch(
+    job: Job, run: PruneRun, size: int, manner: Manner
+) -> tuple[int, int] | None:
+    """Delete one batch; return how many rows were locked and how many deleted.
+
+    None if the policy was edited meanwhile, so that nobody says what to delete.
+    """
+    started = monotonic()
     if not _still_says_so(job.policy):
-        return 0, 0
+        return None
+    locks.lock_shared(job.account.id)
     target = job.target
     with connection.cursor() as cursor:
+        if manner.asks:
+            # Who waits for nobody need not make others wait for the disk: what a crash
+            # undoes is deletion and receipt together, and is done again.
+            cursor.execute("SET LOCAL synchronous_commit = off")
         sql = targets.lock_batch(target, job.within)
         cursor.execute(sql, job.parameters(batch=size))
         locked = [row[0] for row in cursor.fetchall()]
@@ -210,7 +318,7 @@ def _prune_batch(job: Job, receipt: Receipt, size: int) -> tuple[int, int]:
             if cursor.description is not None:
                 gone = sorted(row[0] for row in cursor.fetchall())
             counts[table] = cursor.rowcount
-    receipt.add(counts, gone)
+    receipts.note(run, counts, gone, took=monotonic() - started)
     return len(locked), len(gone)
 
 
@@ -218,14 +326,11 @@ def _still_says_so(policy: Policy | None) -> bool:
     """Hold the policy still for this batch; False if it was edited meanwhile."""
     if policy is None:
         return True
-    same = Policy.objects.filter(
-        id=policy.id,
-        revision=policy.revision,
-        rollout_mode=Policy.Rollout.ENFORCE,
-        archived_at=None,
-    )
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT 1 FROM policies_policy WHERE id = %s FOR SHARE", [policy.id]
+            "SELECT revision = %s AND rollout_mode = 'enforce' AND archived_at IS NULL"
+            " FROM policies_policy WHERE id = %s FOR SHARE",
+            [policy.revision, policy.id],
         )
-    return same.exists()
+        row = cursor.fetchone()
+    return bool(row and row[0])

@@ -4,8 +4,10 @@
 activity of a conversation, and from the recording of an event or a decision. A row's
 user is its own, else its bot's owner, as it is for a policy of usage (CONTRACT B4).
 
-The deleting statements ask for the age once more: a row that was touched after it had
-been chosen stays (CONTRACT E2).
+The deleting statements ask for the age and for legal holds once more: a row that was
+touched or held after it had been chosen stays (CONTRACT E2). Who places a hold waits
+for the batches under way (`retention.locks`), so a batch either sees the hold or has
+ended before the hold was answered.
 """
 
 from collections.abc import Mapping
@@ -31,21 +33,57 @@ _USER = 'coalesce(r."user", b.owner)'
 _ROLLED_UP = """r.written_by < coalesce(
 (SELECT horizon FROM usage_rollupprogress), 0)::text::xid8"""
 
-_DELETE_CONVERSATIONS = """DELETE FROM usage_conversation WHERE account_id = %(account)s
-AND id = ANY(%(ids)s) AND last_activity_at < %(cutoff)s RETURNING id"""
+_HOLDS = """EXISTS (SELECT 1 FROM retention_legalhold AS h {bots}
+WHERE h.account_id = r.account_id AND h.released_at IS NULL
+AND (h.until IS NULL OR h.until > %(held_at)s) AND (h.kind = 'account' OR {covers}))"""
+
+_HOLDERS_BOT = "LEFT JOIN accounts_bot AS b ON b.account_id = {row}.account_id"
+_HOLDERS_BOT += " AND b.id = {row}.bot_id"
+
+_OF_CONVERSATION = """h.bot_id = {row}.bot_id OR h.project_id = b.project_id
+OR {row}.bot_id = ANY(h.bots) OR h.conversation_id = {row}.id
+OR (h.kind = 'user' AND h.ref = coalesce({row}."user", b.owner))"""
+
+_OF_EVENT = """h.bot_id = r.bot_id OR h.project_id = r.project_id
+OR h.conversation_id = r.conversation_id
+OR (h.kind = 'user' AND h.ref = coalesce(r."user", b.owner))"""
+
+_OF_DECISION = """(h.kind = 'bot' AND h.ref = r.policy_target)
+OR (h.kind = 'project' AND h.ref = r.policy_project_id)
+OR (h.kind = 'user' AND h.ref = r.policy_user)"""
+
+
+def _holds(covers: str, row: str = "") -> str:
+    """Return the condition that a live hold covers the row `r`."""
+    bots = _HOLDERS_BOT.format(row=row) if row else ""
+    return _HOLDS.format(bots=bots, covers=covers.format(row=row))
+
+
+_CONVERSATION_HELD = _holds(_OF_CONVERSATION, "r")
+_TEXT_HELD = _holds(_OF_CONVERSATION, "c")
+_EVENT_HELD = _holds(_OF_EVENT, "r")
+_DECISION_HELD = _holds(_OF_DECISION)
+
+_DELETE_CONVERSATIONS = f"""DELETE FROM usage_conversation AS r
+WHERE r.account_id = %(account)s AND r.id = ANY(%(ids)s)
+AND r.last_activity_at < %(cutoff)s AND NOT {_CONVERSATION_HELD}
+RETURNING r.id"""  # noqa: S608
 
 _DELETE_MESSAGES = """DELETE FROM usage_message WHERE account_id = %(account)s
 AND conversation_id = ANY(%(ids)s)"""
 
-_FORGET_TEXT = """UPDATE usage_message AS r SET text = NULL
+_FORGET_TEXT = f"""UPDATE usage_message AS r SET text = NULL
 FROM usage_conversation AS c WHERE r.account_id = %(account)s AND r.id = ANY(%(ids)s)
-AND c.id = r.conversation_id AND c.last_activity_at < %(cutoff)s RETURNING r.id"""
+AND c.account_id = r.account_id AND c.id = r.conversation_id
+AND c.last_activity_at < %(cutoff)s AND NOT {_TEXT_HELD} RETURNING r.id"""  # noqa: S608
 
-_DELETE_EVENTS = """DELETE FROM usage_usageevent WHERE account_id = %(account)s
-AND id = ANY(%(ids)s) AND id < %(before)s AND created_at < %(cutoff)s RETURNING id"""
+_DELETE_EVENTS = f"""DELETE FROM usage_usageevent AS r
+WHERE r.account_id = %(account)s AND r.id = ANY(%(ids)s) AND r.id < %(before)s
+AND r.created_at < %(cutoff)s AND NOT {_EVENT_HELD} RETURNING r.id"""  # noqa: S608
 
-_DELETE_DECISIONS = """DELETE FROM audit_decisionrecord WHERE account_id = %(account)s
-AND id = ANY(%(ids)s) AND id < %(before)s AND created_at < %(cutoff)s RETURNING id"""
+_DELETE_DECISIONS = f"""DELETE FROM audit_decisionrecord AS r
+WHERE r.account_id = %(account)s AND r.id = ANY(%(ids)s) AND r.id < %(before)s
+AND r.created_at < %(cutoff)s AND NOT {_DECISION_HELD} RETURNING r.id"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +91,9 @@ class Target:
     """One kind of rows: where they are, how old they are, what they belong to.
 
     `scope` maps a scope's field to the row's column; a row has no other fields.
-    `erase` runs in order on the locked ids; the first one returns those it took.
+    `held` is the condition that a legal hold covers the row, `made` the column that
+    says when it was written here. `erase` runs in order on the locked ids; the first
+    one returns those it took.
     """
 
     table: str
@@ -64,10 +104,16 @@ class Target:
     order: str
     lock: str
     scope: Mapping[str, str]
+    held: str
     erase: tuple[tuple[str, str], ...]
     only: str = "TRUE"
     ready: str = "TRUE"
+    made: str | None = None
     names_public_ids: bool = False
+
+    def only_hold(self, hold: str = "%(hold)s") -> str:
+        """Return the condition that one live hold, and not any, covers the row."""
+        return self.held.replace("WHERE ", f"WHERE h.id = {hold} AND ", 1)
 
 
 TARGETS: Mapping[str, Target] = {
@@ -80,10 +126,12 @@ TARGETS: Mapping[str, Target] = {
         order="r.last_activity_at, r.id",
         lock="FOR UPDATE OF r SKIP LOCKED",
         scope={"project": "b.project_id", "bot": "r.bot_id", "user": _USER},
+        held=_CONVERSATION_HELD,
         erase=(
             ("usage_conversation", _DELETE_CONVERSATIONS),
             ("usage_message", _DELETE_MESSAGES),
         ),
+        made="r.created_at",
     ),
     MESSAGE_TEXT: Target(
         table="usage_message",
@@ -102,7 +150,9 @@ TARGETS: Mapping[str, Target] = {
             "bot": "c.bot_id",
             "user": 'coalesce(c."user", b.owner)',
         },
+        held=_TEXT_HELD,
         erase=(("usage_message.text", _FORGET_TEXT),),
+        made="c.created_at",
         only="r.text IS NOT NULL",
     ),
     USAGE_EVENTS: Target(
@@ -114,6 +164,7 @@ TARGETS: Mapping[str, Target] = {
         order="r.id",
         lock="FOR UPDATE OF r SKIP LOCKED",
         scope={"project": "r.project_id", "bot": "r.bot_id", "user": _USER},
+        held=_EVENT_HELD,
         erase=(("usage_usageevent", _DELETE_EVENTS),),
         ready=_ROLLED_UP,
     ),
@@ -130,6 +181,7 @@ TARGETS: Mapping[str, Target] = {
             "bot": "r.policy_target",
             "user": "r.policy_user",
         },
+        held=_DECISION_HELD,
         erase=(("audit_decisionrecord", _DELETE_DECISIONS),),
         names_public_ids=True,
     ),
@@ -169,12 +221,17 @@ def ages(target: Target, *, account_id: UUID, cutoff: datetime) -> dict[str, Any
     return parameters
 
 
-def due(target: Target, within: Condition) -> str:
-    """Return FROM and WHERE of the rows that are due within a condition."""
+def over_age(target: Target, within: Condition) -> str:
+    """Return FROM and WHERE of the rows that are over their age, held ones too."""
     return (
         f"FROM {target.rows} WHERE r.account_id = %(account)s"
         f" AND {target.old} AND {target.only} AND {within.sql}"
     )
+
+
+def due(target: Target, within: Condition) -> str:
+    """Return FROM and WHERE of the rows that are due within a condition."""
+    return f"{over_age(target, within)} AND NOT {target.held}"
 
 
 def lock_batch(target: Target, within: Condition) -> str:

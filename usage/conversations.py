@@ -131,6 +131,24 @@ def delete_conversation(
     )
 
 
+@transaction.atomic
+def delete_message(*, message: Message, actor: Actor, now: datetime) -> None:
+    """Delete one message for good. Nothing is refunded (CONTRACT E3).
+
+    Raises NotFound when it is gone.
+    """
+    mine = Message.objects.filter(account_id=message.account_id, id=message.id)
+    if not mine.delete()[0]:
+        raise NotFound
+    append_change(
+        account=message.account,
+        actor=actor,
+        action="message.deleted",
+        target=message.public_id,
+        now=now,
+    )
+
+
 def conversations(
     account: Account, bot: Bot | None = None, *, project: Project | None = None
 ) -> QuerySet[Conversation]:
@@ -161,6 +179,19 @@ def messages(conversation: Conversation) -> QuerySet[Message]:
     """Return a conversation's messages, oldest first."""
     mine = Q(account_id=conversation.account_id, conversation_id=conversation.id)
     return Message.objects.filter(mine).order_by("created_at", "id")
+
+
+def message_of(conversation: Conversation, public_id: str) -> Message:
+    """Return one message of a conversation. Raises NotFound."""
+    try:
+        wanted = ids.decode_id(Message.prefix, public_id)
+    except ids.InvalidId:
+        raise NotFound from None
+    mine = messages(conversation).select_related("conversation", "account")
+    found = mine.filter(id=wanted).first()
+    if found is None:
+        raise NotFound
+    return found
 
 
 def _insert(conversation: Conversation) -> None:

@@ -14,7 +14,8 @@ from dashboard.visits import Visit, attempt, page, render
 from policies import selectors
 from policies.models import Block, Policy
 from policies.thresholds import status
-from retention.selectors import preview, runs
+from retention.previews import preview
+from retention.selectors import runs
 from usage import edits, resets
 from usage.selectors import readings
 

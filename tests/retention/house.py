@@ -54,11 +54,17 @@ class House:
             now=written or self.now,
         )
 
-    def conversation(self, age: float, *, messages: int = 0, **fields) -> Conversation:
+    def conversation(
+        self, age: float, *, messages: int = 0, written: float = 0, **fields
+    ) -> Conversation:
+        """A conversation of an age; `written` is how many days ago it was made."""
         at = self.now - timedelta(days=age)
         fields.setdefault("bot", self.bot)
         conversation = create_conversation(
-            account=self.account, last_activity_at=at, now=self.now, **fields
+            account=self.account,
+            last_activity_at=at,
+            now=self.now - timedelta(days=written),
+            **fields,
         )
         for _ in range(messages):
             append_message(

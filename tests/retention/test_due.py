@@ -1,5 +1,6 @@
 """All that is due, of all accounts: the house's rules, the clock, the command."""
 
+import json
 from datetime import timedelta
 from io import StringIO
 
@@ -9,8 +10,9 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import Account
+from alerts.models import Alert
 from audit.models import DecisionRecord
-from retention import tasks
+from retention import clocks, guard, tasks
 from retention.models import PruneRun
 from retention.services import prune_due
 from tests.retention.house import DAY, House, left
@@ -149,25 +151,39 @@ def test_nothing_is_pruned_while_the_clocks_disagree(house, caplog):
     house.policy()
 
     for witness in (house.now - timedelta(minutes=61), house.now + 2 * DAY):
-        assert prune_due(now=house.now, witnesses=[house.now, witness]) == []
-    assert "the clock shows" in caplog.text
+        (run,) = prune_due(now=house.now, witnesses=[house.now, witness])
+        assert (run.state, run.waiting_for, run.due) == ("waiting", "clock", 1)
+    assert "The clock shows" in caplog.text
     assert Conversation.objects.count() == 21
+    assert "the clock is over an hour" in Alert.objects.get().message
 
-    assert prune_due(now=house.now, witnesses=[house.now - timedelta(minutes=59)])
+    witness = house.now - timedelta(minutes=59)
+    (run,) = prune_due(now=house.now, witnesses=[witness])
+    assert (run.state, run.deleted["usage_conversation"]) == ("completed", 1)
+    assert Alert.objects.get().state == "resolved"
 
 
-def test_a_killed_run_is_closed_as_failed(house):
+def test_the_next_worker_goes_on_with_the_run_of_a_killed_one(house):
+    for _ in range(3):
+        house.conversation(31)
+    run = house.prune(house.policy(), confirmed=True, budget_rows=1)
+    PruneRun.objects.update(state="running")
+
+    (same,) = prune_due(now=house.now + timedelta(minutes=1))
+
+    assert same.id == run.id
+    assert (same.state, same.deleted["usage_conversation"]) == ("completed", 3)
+
+
+def test_a_confirmation_is_for_one_run(house):
     house.conversation(31)
-    run = house.prune(house.policy(), confirmed=True)
-    PruneRun.objects.update(state="running", finished_at=None)
+    policy = house.policy()
+    house.prune(policy, confirmed=True)
+    house.conversation(31)
 
-    prune_due(now=house.now + timedelta(minutes=59))
-    run.refresh_from_db()
-    assert run.state == "running"
+    run = house.prune(policy)
 
-    prune_due(now=house.now + timedelta(minutes=61))
-    run.refresh_from_db()
-    assert (run.state, run.deleted["usage_conversation"]) == ("failed", 1)
+    assert (run.state, run.confirmed_at) == ("waiting", None)
 
 
 @pytest.fixture
@@ -195,6 +211,9 @@ def test_a_policy_that_fails_says_so_and_does_not_stop_the_others(house, undelet
 
     assert runs["failed"].deleted == {}
     assert runs["completed"].deleted["usage_conversation"] == 1
+    # It is tried again, on the same receipt.
+    (again,) = prune_due(now=house.now + timedelta(minutes=1))
+    assert (again.id, again.state) == (runs["failed"].id, "failed")
 
 
 def test_the_task_prunes_by_its_own_clock(house):
@@ -207,8 +226,35 @@ def test_the_task_prunes_by_its_own_clock(house):
     assert tasks.prune_due() == 0
 
 
-def test_the_steady_clock_goes_with_the_wall_clock():
-    assert abs(tasks.steady_clock() - timezone.now()) < timedelta(minutes=1)
+def test_a_jump_between_two_runs_is_seen(house, monkeypatch):
+    now = timezone.now()
+    clocks.remember(now - timedelta(hours=2))
+    assert not guard.trusted(now, clocks.witnesses(now))
+    clocks.remember(now)
+    assert guard.trusted(now, clocks.witnesses(now))
+    # The machine was started again, and its clock went back.
+    monkeypatch.setattr(clocks, "_boot", lambda: "another")
+    earlier = now - timedelta(hours=2)
+    witnesses = [w for w in clocks.witnesses(earlier) if w <= now]
+    assert not guard.trusted(earlier, witnesses)
+
+
+def test_the_task_waits_while_the_clock_cannot_be_trusted(house):
+    house.now = timezone.now()
+    house.young()
+    house.conversation(31)
+    house.policy()
+    clocks.remember(house.now - timedelta(hours=2))
+
+    tasks.prune_due()
+    assert PruneRun.objects.get().waiting_for == "clock"
+    assert "the clock is over an hour" in run_command()
+    run_command("--confirm")
+    assert Conversation.objects.count() == 20
+    # A person's word holds for the clock as well.
+    house.conversation(31)
+    tasks.prune_due()
+    assert Conversation.objects.count() == 20
 
 
 def run_command(*arguments):
@@ -224,7 +270,10 @@ def test_the_command_says_what_is_due_and_deletes_nothing(house):
 
     output = run_command("--dry-run")
 
-    assert "alice: Keep 30 days (conversations): 1 due" in output
+    assert "alice: Keep 30 days (conversations): 1 due, 0 held, of 1" in output
+    assert "waits for --confirm" in output
+    lines = run_command("--dry-run", "--json").splitlines()
+    assert json.loads(lines[0])["due"] == 1
     assert Conversation.objects.count() == 1
 
 
@@ -233,12 +282,12 @@ def test_the_command_waits_for_a_word_and_then_goes_to_the_end(house):
     house.conversation(31)
     house.policy()
 
-    assert "paused: nothing deleted, 1 left" in run_command()
+    assert "waits: nothing deleted, 1 due of 1" in run_command()
     output = run_command("--confirm", "--account", "alice")
 
     assert "1 usage_conversation" in output
     assert not Conversation.objects.exists()
-    assert PruneRun.objects.filter(trigger="command, confirmed").count() == 1
+    assert PruneRun.objects.get().confirmed_by == "command, confirmed"
     assert run_command() == "Nothing is due.\n"
 
 

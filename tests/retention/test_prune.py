@@ -12,8 +12,9 @@ from alerts.models import Alert, Delivery
 from policies.models import Policy
 from policies.rules import Scope
 from policies.services import archive_policy
-from retention import selectors, targets
+from retention import previews, selectors, targets
 from retention.models import PruneRun
+from retention.services import prune_due
 from tests.retention.house import DAY, NOW, House, left, texts
 from usage.models import Conversation, ConversationSeen, Message
 
@@ -88,6 +89,10 @@ def test_an_archived_policy_deletes_nothing(house):
     # Also a run that read the policy before it was archived.
     run = house.prune(policy)
     assert (run.deleted, run.remaining, run.state) == ({}, 1, "paused")
+    # The next one of the account ends it.
+    prune_due(now=house.now)
+    run.refresh_from_db()
+    assert (run.state, run.skipped) == ("stopped", {"edited": 1})
 
 
 def test_an_edit_stops_a_run_that_read_the_policy_before(house):
@@ -196,8 +201,9 @@ def test_a_run_keeps_to_its_budget_and_the_next_goes_on(house):
 
     assert (first.deleted["usage_conversation"], first.remaining) == (4, 6)
     assert first.state == "paused"
-    assert (second.deleted["usage_conversation"], second.remaining) == (6, 0)
-    assert second.state == "completed"
+    assert second.id == first.id
+    assert (second.deleted["usage_conversation"], second.remaining) == (10, 0)
+    assert (second.state, second.due, second.total) == ("completed", 10, 10)
 
 
 def test_a_run_without_time_deletes_nothing(house):
@@ -236,7 +242,8 @@ def test_the_receipt_says_which_rule_up_to_when_and_by_whom(house):
 
 
 @pytest.mark.parametrize(
-    ("due", "young", "state"), [(1, 4, "completed"), (2, 7, "paused")]
+    ("due", "young", "state"),
+    [(1, 4, "completed"), (2, 7, "waiting"), (1, 0, "waiting")],
 )
 def test_a_new_policy_that_takes_over_a_fifth_waits(house, due, young, state):
     house.young(young)
@@ -246,7 +253,7 @@ def test_a_new_policy_that_takes_over_a_fifth_waits(house, due, young, state):
     run = house.prune(house.policy())
 
     assert run.state == state
-    assert Conversation.objects.count() == young + (due if state == "paused" else 0)
+    assert Conversation.objects.count() == young + (due if state == "waiting" else 0)
 
 
 def test_a_waiting_run_is_one_receipt_and_one_alert(house):
@@ -270,19 +277,64 @@ def test_a_person_confirms(house):
     run = house.prune(policy, confirmed=True, trigger="admin")
 
     assert (run.state, run.remaining) == ("completed", 0)
+    assert (run.confirmed_by, run.confirmed_at) == ("admin", house.now)
     assert not Conversation.objects.exists()
     assert Alert.objects.get().state == "resolved"
 
 
 def test_what_comes_of_age_later_needs_nobody(house):
     for _ in range(3):
-        house.conversation(29)
+        house.conversation(29, written=29)
     policy = house.policy()
 
-    run = house.prune(policy, now=house.now + 2 * DAY)
+    run = house.prune(policy, now=house.now + 1.5 * DAY)
 
     assert run.state == "completed"
     assert not Conversation.objects.exists()
+
+
+def test_what_nobody_pruned_for_a_day_waits(house):
+    for _ in range(3):
+        house.conversation(29, written=29)
+    policy = house.policy()
+
+    run = house.prune(policy, now=house.now + 2.1 * DAY)
+
+    assert (run.state, run.waiting_for) == ("waiting", "share")
+
+
+def test_history_that_is_imported_later_waits(house):
+    house.young(3)
+    policy = house.policy()
+    house.now += DAY
+    house.conversation(30.5)
+
+    run = house.prune(policy)
+
+    assert (run.state, run.due, run.total) == ("waiting", 1, 4)
+
+
+def test_a_run_that_waited_for_what_is_gone_ends(house):
+    house.conversation(31)
+    policy = house.policy()
+    run = house.prune(policy)
+    Conversation.objects.all().delete()
+
+    assert house.prune(policy) is None
+    run.refresh_from_db()
+    assert run.state == "stopped"
+
+
+def test_a_run_that_is_no_large_share_any_more_goes_on(house):
+    house.conversation(31)
+    policy = house.policy()
+    waiting = house.prune(policy)
+    house.young()
+
+    run = house.prune(policy)
+
+    assert (run.id, run.state) == (waiting.id, "completed")
+    assert run.confirmed_at is None
 
 
 # --- Overdue ----------------------------------------------------------------------
@@ -313,7 +365,7 @@ def test_a_preview_deletes_nothing_and_is_right(house):
     rows = [house.conversation(age) for age in (0.5, 3, 29, 31, 400)]
     policy = house.policy(rollout_mode="shadow")
 
-    shown = selectors.preview(account=house.account, policy=policy, now=house.now)
+    shown = previews.preview(account=house.account, policy=policy, now=house.now)
 
     assert (shown["due"], shown["held"], shown["total"]) == (2, 0, 5)
     assert shown["oldest"] == NOW - 400 * DAY
@@ -328,7 +380,7 @@ def test_a_preview_takes_a_draft(house):
     house.conversation(8)
     draft = house.policy(days=7).document
 
-    shown = selectors.preview(account=house.account, policy=draft, now=house.now)
+    shown = previews.preview(account=house.account, policy=draft, now=house.now)
 
     assert shown["due"] == 1
 
@@ -338,7 +390,7 @@ def test_a_draft_about_something_unknown_is_refused(house, bot):
     draft = {**house.policy().document, "scope": {"bot": bot}}
 
     with pytest.raises(UnknownReference):
-        selectors.preview(account=house.account, policy=draft, now=house.now)
+        previews.preview(account=house.account, policy=draft, now=house.now)
 
 
 def test_what_is_pending_is_visible(house):
@@ -348,8 +400,9 @@ def test_what_is_pending_is_visible(house):
 
     (row,) = selectors.pending(house.account, house.now)
 
-    assert (row["policy"], row["due"], row["last_run"]) == (policy, 1, run)
-    assert row["oldest"] == NOW - 31 * DAY
+    assert (row.policy, row.due, row.last_run, row.open_run) == (policy, 1, run, run)
+    assert (row.oldest, row.overdue_since) == (NOW - 31 * DAY, NOW)
+    assert row.last_success is None
 
 
 def test_receipts_are_the_accounts_own(house):

@@ -65,7 +65,8 @@ def test_a_row_that_somebody_works_on_is_left_for_the_next_run(house):
         run = house.prune(policy)
         assert (run.deleted["usage_conversation"], run.remaining) == (1, 1)
         assert other.id not in left(Conversation)
-    assert house.prune(policy).deleted["usage_conversation"] == 1
+        assert run.skipped == {"in use": 1}
+    assert house.prune(policy).deleted["usage_conversation"] == 2
 
 
 def test_a_conversation_that_comes_back_to_life_is_kept(house):
@@ -78,7 +79,9 @@ def test_a_conversation_that_comes_back_to_life_is_kept(house):
 
     with elsewhere(revive):
         run = house.prune(policy)
-        assert run.deleted == {}
+        assert (run.deleted, run.state) == ({}, "paused")
+    run = house.prune(policy)
+    assert (run.deleted, run.state) == ({}, "completed")
     assert house.prune(policy) is None
     assert row.id in left(Conversation)
     assert Message.objects.count() == 1
