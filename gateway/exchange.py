@@ -1,0 +1,152 @@
+"""One request and its answer, as near to the server as ASGI allows.
+
+Bodies are bounded and read in bounded time; headers are bounded. An answer begins
+once; what is sent after the client has gone goes nowhere.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any, Final
+
+import msgspec
+from starlette.types import Receive, Scope, Send
+
+from gateway.protocol import Refusal
+
+Header = tuple[bytes, bytes]
+
+BODY_MAX: Final = 2 * 1024 * 1024
+HEADERS_MAX: Final = 32 * 1024
+BODY_SECONDS: Final = 30.0
+# A client that takes nothing for so long is taken for gone.
+SEND_SECONDS: Final = 60.0
+_JSON: Final = (b"content-type", b"application/json")
+_encode = msgspec.json.Encoder().encode
+
+
+class ClientGone(Exception):
+    """The client went before its request was complete."""
+
+
+class Exchange:
+    """A request, and the way to answer it."""
+
+    __slots__ = ("__dict__", "_receive", "_send", "has_begun", "scope", "told")
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scope = scope
+        self._receive = receive
+        self._send = send
+        self.has_begun = False
+        # Headers that every answer to this request carries.
+        self.told: list[Header] = [
+            (b"x-request-id", b"req_" + secrets.token_hex(16).encode("ascii")),
+            (b"cache-control", b"no-store"),
+        ]
+
+    @cached_property
+    def headers(self) -> dict[bytes, bytes]:
+        """The headers; of one that is repeated the first counts."""
+        return dict(reversed(self.scope["headers"]))
+
+    def header(self, name: bytes) -> str | None:
+        """Return a header by its name in lower case."""
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    def check_headers(self) -> None:
+        """Raise Refusal for headers that are too large altogether."""
+        size = sum(len(name) + len(value) for name, value in self.scope["headers"])
+        if size > HEADERS_MAX:
+            raise Refusal(
+                431, "The headers are too large.", code="request_headers_too_large"
+            )
+
+    async def body(self) -> bytes:
+        """Return the body. Raises Refusal and ClientGone."""
+        said = self.headers.get(b"content-length")
+        if said is not None and said.isdigit() and int(said) > BODY_MAX:
+            raise _too_large()
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                return await self._whole_body()
+        except TimeoutError:
+            raise Refusal(408, "The body did not arrive in time.") from None
+
+    async def _whole_body(self) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size > BODY_MAX:
+                raise _too_large()
+            chunks.append(chunk)
+            if not message.get("more_body", False):
+                return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    async def until_gone(self) -> None:
+        """Return when the client has closed its connection."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    async def begin(
+        self, status: int, headers: Iterable[Header], *, length: int | None = None
+    ) -> None:
+        """Send the status and the headers."""
+        self.has_begun = True
+        told = [*headers, *self.told]
+        if length is not None:
+            told.append((b"content-length", b"%d" % length))
+        start = {"type": "http.response.start", "status": status, "headers": told}
+        await self._send(start)
+
+    async def write(self, chunk: bytes) -> bool:
+        """Send a part of the body; False if the client does not take it."""
+        part = {"type": "http.response.body", "body": chunk, "more_body": True}
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                await self._send(part)
+        except (TimeoutError, OSError):
+            return False
+        return True
+
+    async def end(self, chunk: bytes = b"") -> None:
+        """Send the last part of the body."""
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                await self._send({"type": "http.response.body", "body": chunk})
+        except (TimeoutError, OSError):
+            return
+
+    async def answer(
+        self, body: bytes, status: int = 200, headers: Iterable[Header] = ()
+    ) -> None:
+        """Send a whole answer in JSON."""
+        await self.begin(status, [_JSON, *headers], length=len(body))
+        await self.end(body)
+
+    async def show(self, document: Any, status: int = 200) -> None:
+        """Send a document."""
+        await self.answer(_encode(document), status)
+
+    async def refuse(self, refusal: Refusal) -> None:
+        """Send a refusal in OpenAI's shape."""
+        headers = list(refusal.headers)
+        if refusal.seconds is not None:
+            headers.append((b"retry-after", b"%d" % refusal.seconds))
+        if refusal.retry is not None:
+            headers.append((b"x-should-retry", b"true" if refusal.retry else b"false"))
+        named = {name for name, _ in headers}
+        self.told = [header for header in self.told if header[0] not in named]
+        await self.answer(_encode(refusal.body()), refusal.status, headers)
+
+
+def _too_large() -> Refusal:
+    message = f"The body is larger than {BODY_MAX} bytes."
+    return Refusal(413, message, code="request_too_large")
