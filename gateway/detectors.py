@@ -5,7 +5,7 @@ each bounded, and run in Python's `re`, which is faster on short texts.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, Protocol
 
 from gateway.canonical import canonical_text
@@ -134,16 +134,17 @@ class ShapeDetector:
 class TermsDetector:
     """Finds phrases wherever they stand, in any case and form, overlaps included.
 
-    Raises BadPattern for a phrase of which nothing can be seen.
+    `terms` maps the name a find goes by to the phrase. Raises BadPattern for a phrase
+    of which nothing can be seen.
     """
 
-    def __init__(self, kind: str, terms: Sequence[str]) -> None:
+    def __init__(self, kind: str, terms: Mapping[str, str]) -> None:
         self._labels: dict[str, str] = {}
-        for each in terms:
-            seen = _folded(canonical_text(each))
+        for name, term in terms.items():
+            seen = folded(term)
             if not seen.strip():
                 raise BadPattern("has nothing that can be found in a text")
-            self._labels.setdefault(seen, f"{kind}:{each}")
+            self._labels.setdefault(seen, f"{kind}:{name}")
         longest = sorted(self._labels, key=len, reverse=True)
         # Looking ahead consumes nothing: each place is asked for its longest phrase.
         self._any = re.compile(f"(?=({'|'.join(map(re.escape, longest))}))")
@@ -154,11 +155,11 @@ class TermsDetector:
 
     def scan(self, text: str, start: int, final: bool) -> Found:
         """See `gateway.redaction.Detector`."""
-        folded = _folded(text)
-        decided = len(text) if final else self._alive(folded, start)
+        small = _small(text)
+        decided = len(text) if final else self._alive(small, start)
         spans = [
             Span(each.start(), each.end(1), self._labels[each[1]])
-            for each in self._any.finditer(folded, start, len(folded))
+            for each in self._any.finditer(small, start)
             if each.start() < decided
         ]
         return Found(spans, decided)
@@ -170,7 +171,12 @@ class TermsDetector:
         return len(text)
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
+    """Return a phrase as it is looked for: canonical, in small letters."""
+    return _small(canonical_text(text))
+
+
+def _small(text: str) -> str:
     """Return a text in small letters, of the same length."""
     small = text.lower()
     if len(small) == len(text):
@@ -201,8 +207,13 @@ def shape(
 
 def pattern(label: str, source: str) -> PatternDetector:
     """Return a detector of an RE2 pattern; raises BadPattern with the reason."""
-    source = canonical_text(source)
-    found = compiled(source)
+    try:
+        found = compiled(canonical_text(source))
+    except BadPattern:
+        # What is left of it says nothing any more; it can still be looked for as is.
+        found = compiled(source)
+    else:
+        source = canonical_text(source)
     try:
         begun = compiled(rf"(?:{beginnings(source)})\z", may_be_empty=True)
     except (NotUnderstood, BadPattern):

@@ -58,7 +58,7 @@ _FIELDS: Final = {
         "notify_in_shadow",
     ),
     "retention": (*_COMMON, "retention"),
-    "content": (*_COMMON, "content"),
+    "content": (*_COMMON, "rollout_percent", "content"),
 }
 
 
@@ -322,7 +322,11 @@ def _content(reader: Reader, fields: dict[str, Any]) -> dict[str, Any]:
         name: _phrases(reader, options.get(name, []), f"/content/{name}")
         for name in ("allowlist", "denylist")
     }
-    return {"content": {**named, **lists, "categories": categories}}
+    percent = fields.get("rollout_percent", 100)
+    return {
+        "rollout_percent": reader.integer(percent, "/rollout_percent", most=100),
+        "content": {**named, **lists, "categories": categories},
+    }
 
 
 def _phrases(reader: Reader, value: object, pointer: str) -> list[str]:

@@ -114,8 +114,8 @@ def case(number):
     seeks += [pattern(f"denylist:{source}", source) for source in sources]
     terms = chance.sample(TERMS, chance.randint(0, 4))
     if terms:
-        seeks.append(TermsDetector("denylist", terms))
-    spares = [TermsDetector("allowlist", ["keep@example.com"])]
+        seeks.append(TermsDetector("denylist", {each: each for each in terms}))
+    spares = [TermsDetector("allowlist", {"keep": "keep@example.com"})]
     planted, parts = [], []
     for _ in range(chance.randint(0, 4)):
         secret = SECRETS[chance.choice(wanted)](chance)

@@ -16,8 +16,14 @@ def rule(*categories, deny=(), patterns=(), allow=(), key="pol"):
     seeks = [each for name in categories for each in DETECTORS[name]()]
     seeks += [pattern(f"denylist:{each}", each) for each in patterns]
     if deny:
-        seeks.append(TermsDetector("denylist", deny))
-    return Rule(key, seeks, [TermsDetector("allowlist", allow)] if allow else ())
+        seeks.append(TermsDetector("denylist", dict(zip(deny, deny, strict=True))))
+    return Rule(
+        key,
+        seeks,
+        [TermsDetector("allowlist", dict(zip(allow, allow, strict=True)))]
+        if allow
+        else (),
+    )
 
 
 ALL = rule(*DETECTORS)
@@ -135,7 +141,7 @@ def test_a_pattern_finds_what_a_plain_search_finds(source):
 
 def test_a_term_nobody_can_see_is_refused():
     with pytest.raises(BadPattern):
-        TermsDetector("denylist", ["ok", "\u200b "])
+        TermsDetector("denylist", {"a": "ok", "b": "\u200b "})
 
 
 @pytest.mark.parametrize("first", range(0, 600, 100))
