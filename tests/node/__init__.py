@@ -1,0 +1,1 @@
+"""Published JavaScript clients, run by the Node of the development lock."""
