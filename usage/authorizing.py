@@ -323,7 +323,9 @@ def _hold(work: Work, place: Place, cost: int) -> dict[str, Any]:
         return {**place.hold, "amount": cost}
     counter, closed = counters.open_window(counter, place.limit, work.now)
     if closed is not None:
+        # A late event behind this call in its batch may belong there.
         work.counters[closed.id] = closed
+        work.closed.setdefault(counter.id, []).append(closed)
     counters.bring_forward(counter, place.limit, work.now)
     counters.hold(counter, cost)
     held = {**place.hold, "amount": cost}

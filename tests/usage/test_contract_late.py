@@ -7,6 +7,8 @@ import pytest
 from alerts.models import Alert
 from policies.models import Block
 from tests.usage.contract import FIXED, ContractHouse, counters
+from usage.entries import CallIn, EventIn, Item
+from usage.ledger import run
 from usage.models import Counter
 
 
@@ -57,6 +59,21 @@ def test_b3_which_window_counts_does_not_depend_on_who_came_first(house):
 
     assert {result.status for result in results} == {"recorded"}
     assert starts(house) == [(230, 10), (200, 1101), (0, 5)]
+
+
+def test_b3_a_window_that_a_reservation_has_just_closed_takes_late_events(house):
+    """In one batch: the call closes the window in which the late event happened."""
+    house.policy(window=FIXED)
+    house.send(tokens=1)
+    house.later(minutes=61)
+    call = CallIn(bot=house.bot.public_id, estimate={"tokens": 5}, reserve=True)
+    late = EventIn(
+        bot=house.bot.public_id, tokens=10, occurred_at=minutes_ago(house, 30)
+    )
+    run([Item(house.account.id, [call, late])], now=house.now)
+
+    assert starts(house) == [(61, 11)]
+    assert counters() == [(11, 0), (0, 5)]
 
 
 def test_a6_a_late_event_opens_one_late_alert_and_stops_nobody(house):
