@@ -27,6 +27,9 @@ _ACTS = {
 }
 
 
+_CALMER = 5
+
+
 class Editor:
     """One thread of edits, until the time is over; then everybody is let go."""
 
@@ -48,10 +51,17 @@ class Editor:
             act = self.chance.choices([*_ACTS], [*_ACTS.values()])[0]
             getattr(self, act)()
             self.log.flush()
-            time.sleep(self.chance.uniform(least, most))
+            pause = self.chance.uniform(least, most)
+            time.sleep(pause if self.is_stormy() else pause * _CALMER)
         while self.undo and time.time() < self.config["give_up"]:
             self.take_back(time.time() + 60)
         self.log.close()
+
+    def is_stormy(self) -> bool:
+        """Whether somebody kills now; in between there are fewer edits too."""
+        storm = self.config["stormy"]
+        since = time.time() - self.config["began"]
+        return since % (storm + self.config["calm"]) < storm
 
     def take_back(self, until: float) -> None:
         due = [entry for entry in self.undo if entry[0] <= until]

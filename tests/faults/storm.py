@@ -33,7 +33,7 @@ class Plan:
     processes: int = 8
     threads: int = 16
     seed: int = 7
-    stormy: float = 20.0
+    stormy: float = 15.0
     calm: float = 60.0
     kill_every: tuple[float, float] = (0.2, 2.0)
     crash_every: tuple[float, float] = (6.0, 16.0)
@@ -136,6 +136,9 @@ class Storm:
             "folder": str(self.folder),
             "ttls": self.plan.ttls,
             "edit_every": self.plan.edit_every,
+            "stormy": self.plan.stormy,
+            "calm": self.plan.calm,
+            "began": self.began,
             "until": stop,
             "give_up": stop + 45,
         }

@@ -11,7 +11,6 @@ from usage.entries import CallIn, EventIn, Item
 from usage.ledger import run
 from usage.models import Counter
 
-
 pytestmark = pytest.mark.django_db
 
 
@@ -33,7 +32,7 @@ def starts(house):
 
 
 def test_b3_of_windows_that_overlap_the_one_that_began_last_counts(house):
-    """A late event opens a window that reaches into the next; its tail is the next's."""
+    """A late event's window may reach into the next one; its tail is the next one's."""
     house.policy(window=FIXED)
     house.send(tokens=1, occurred_at=minutes_ago(house, 300))
     house.send(tokens=10)  # the head moves on
