@@ -112,9 +112,9 @@ def rotate_secret(
     ends = now + timedelta(seconds=overlap_seconds)
     kept = []
     for held in webhook.secrets:
-        until = ends if held["until"] is None else _moment(held["until"])
+        until = ends if held["until"] is None else min(_moment(held["until"]), ends)
         if until > now:
-            kept.append({**held, "until": min(until, ends).isoformat()})
+            kept.append({**held, "until": until.isoformat()})
     secret = signing.new_secret()
     webhook.secrets = [{"sealed": seal(secret), "until": None}, *kept]
     webhook.updated_at = now

@@ -200,7 +200,7 @@ def test_a_bad_window_is_refused_at_its_field(window, pointer):
             "/actions/email/to/0",
         ),
         (usage(actions={"webhook": {}}), "/actions/webhook/to"),
-        (usage(actions={"webhook": {"to": ["whk_1"]}}), "/actions/webhook/to/0"),
+        (usage(actions={"webhook": {"to": ["whk-1"]}}), "/actions/webhook/to/0"),
         (usage(alert_steps=[]), "/alert_steps"),
         (usage(alert_steps=[0]), "/alert_steps/0"),
         (usage(alert_steps=[101]), "/alert_steps/0"),
