@@ -31,8 +31,9 @@ from usage.authorizing import authorize
 from usage.counters import Counter, from_row, new_counter
 from usage.entries import CallIn, EventIn, ExpireIn, Item, Outcome, ReleaseIn
 from usage.loading import load, resolve
-from usage.recording import claim_values, record
+from usage.recording import record
 from usage.releasing import expire, release
+from usage.repeats import claim_values
 from usage.rulebook import Rulebooks
 from usage.statements import Statement
 from usage.wanted import (
@@ -145,6 +146,7 @@ class _Keys:
         self.reservations: set[UUID] = set()
         self.covers: set[UUID] = set()
         self.claims: dict[UUID, dict[str, Any]] = {}
+        self.sought: set[UUID] = set()
         self.seen_new: dict[UUID, UUID] = {}
         self.seen: set[UUID] = set()
         self.conversations: list[dict[str, Any]] = []
@@ -157,6 +159,9 @@ class _Keys:
 
     def _add(self, work: Work, entry: Entry) -> None:
         request = entry.request
+        if entry.fate is not None:
+            self.sought.update(claim for claim in (entry.claim,) if claim is not None)
+            return
         if isinstance(request, CallIn) and not request.reserve:
             self.read.update(place.id for place in entry.places)
         else:
@@ -241,7 +246,9 @@ def _statements(
 
     if keys.claims:
         add("claims", statements.CLAIM_EVENT_IDS, as_json(list(keys.claims.values())))
-        add("event_ids", statements.READ_EVENT_IDS, uuids(list(keys.claims)))
+    if keys.claims or keys.sought:
+        sought = uuids([*keys.claims, *keys.sought])
+        add("event_ids", statements.READ_EVENT_IDS, sought)
     if keys.seen_new:
         rows = [{"id": s, "account_id": a} for s, a in keys.seen_new.items()]
         add("seen_new", statements.CLAIM_CONVERSATIONS, as_json(rows))

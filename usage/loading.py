@@ -123,7 +123,7 @@ def resolve_caller(entry: Entry, request: CallIn | EventIn) -> bool:
     """Find the bot, the caller and its policies; False if it was answered instead."""
     bot = bot_for(entry, request.bot)
     if bot is None:
-        entry.fail(NotFound("There is no such bot."))
+        entry.fail(no_such_bot())
         return False
     key = entry.item.key
     entry.bot = bot
@@ -218,6 +218,16 @@ def _resolve_event(work: Work, entry: Entry, request: EventIn, places: Any) -> N
     if error is not None:
         entry.fail(error)
         return
+    name = request.id or request.reservation
+    if name is not None:
+        entry.client_id = name
+        entry.claim = claim_id(entry.account_id, request.source, name)
+        entry.content = content_of(request)
+        if _is_doomed(entry, request):
+            return
+    if request.reservation is not None and entry.reserved is None:
+        entry.fail(reservation_unknown())
+        return
     if not resolve_caller(entry, request):
         return
     # Windows are known by their start: one moment must be written in one way.
@@ -225,11 +235,18 @@ def _resolve_event(work: Work, entry: Entry, request: EventIn, places: Any) -> N
     entry.moment = moment
     entry.places = _places(entry, moment, places)
     entry.event_id = ids.new_id(work.now)
-    name = request.id or request.reservation
-    if name is not None:
-        entry.client_id = name
-        entry.claim = claim_id(entry.account_id, request.source, name)
-        entry.content = content_of(request)
+
+
+def _is_doomed(entry: Entry, request: EventIn) -> bool:
+    """Whether what the event names is gone; it may be the repeat of one that counted.
+
+    Only the ids can tell, so it is answered when they have been read.
+    """
+    if entry.book.bots.get(request.bot) is None:
+        entry.fate = no_such_bot()
+    elif request.reservation is not None and entry.reserved is None:
+        entry.fate = reservation_unknown()
+    return entry.fate is not None
 
 
 def _event_error(work: Work, entry: Entry, request: EventIn) -> Any:
@@ -243,9 +260,12 @@ def _event_error(work: Work, entry: Entry, request: EventIn) -> Any:
         entry.amounts = checked_amounts(request)
     except ValueError as problem:
         return InvalidBody(errors=[_problem("/tokens", str(problem))])
-    if request.reservation is not None and entry.reserved is None:
-        return reservation_unknown()
     return None
+
+
+def no_such_bot() -> NotFound:
+    """Make the error for a bot that is absent, archived or somebody else's (G2)."""
+    return NotFound("There is no such bot.")
 
 
 def reservation_unknown() -> UnknownReference:

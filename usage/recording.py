@@ -6,7 +6,6 @@ from uuid import UUID
 
 from accounts import ids
 from accounts.errors import (
-    DuplicateEvent,
     FieldError,
     ReservationMismatch,
     UnknownReference,
@@ -19,6 +18,7 @@ from usage.counters import Counter, Place
 from usage.crossing import charged
 from usage.entries import CallIn, EventIn, EventResult, Gate
 from usage.loading import reservation_unknown
+from usage.repeats import meet_fate, repeated, withdraw
 from usage.rulebook import Match
 from usage.wanted import decoded
 from usage.work import Entry, Reserved, Work, public
@@ -26,16 +26,19 @@ from usage.work import Entry, Reserved, Work, public
 
 def record(work: Work, entry: Entry, request: EventIn) -> None:
     """Apply one event exactly once, and answer it (CONTRACT A5, B6, B8)."""
-    if entry.claim is not None and _repeated(work, entry, request):
+    if entry.fate is not None:
+        meet_fate(work, entry, entry.fate, request)
+        return
+    if entry.claim is not None and repeated(work, entry, request):
         return
     reserved = None
     if request.reservation is not None:
         reserved = _reservation(work, entry, request)
         if reserved is None:
-            _withdraw(work, entry)
+            withdraw(work, entry)
             return
     if not _conversation_known(work, entry, request):
-        _withdraw(work, entry)
+        withdraw(work, entry)
         return
     _complete(work, entry, request)
     overrun = False
@@ -52,53 +55,6 @@ def record(work: Work, entry: Entry, request: EventIn) -> None:
     _write(work, entry, request, overrun=overrun)
     if request.gate is not None and request.gate.findings:
         _note(work, entry, request.gate)
-
-
-def _repeated(work: Work, entry: Entry, request: EventIn) -> bool:
-    """Answer an event whose id was used before; True if it was."""
-    claim = entry.claim
-    if claim is None or entry.event_id is None:
-        return False
-    if claim in work.claimed:
-        # Ours: the first entry of the batch with this id is the one that counts.
-        work.claimed.discard(claim)
-        first = work.event_ids.get(claim)
-        entry.event_id = first[0] if first else entry.event_id
-        return False
-    first = work.event_ids.get(claim)
-    if first is None:
-        # Claimed by an entry of this batch that failed: this one claims it anew.
-        work.write("claims", claim_values(work, entry, request))
-        work.event_ids[claim] = (entry.event_id, entry.content)
-        return False
-    if first[1] == entry.content:
-        event_id = public("evt", first[0])
-        entry.answer = EventResult(request.id or event_id, "duplicate", event_id)
-    else:
-        entry.fail(DuplicateEvent())
-    return True
-
-
-def claim_values(work: Work, entry: Entry, request: EventIn) -> dict[str, Any]:
-    """Return the row that claims an event's id."""
-    return {
-        "id": entry.claim,
-        "account_id": entry.account_id,
-        "source": request.source,
-        "client_id": entry.client_id,
-        "event_id": entry.event_id,
-        "content": entry.content,
-        "created_at": work.now,
-    }
-
-
-def _withdraw(work: Work, entry: Entry) -> None:
-    """Give an id back that a failed event had claimed, so that it can be sent again."""
-    if entry.claim is not None:
-        work.forgotten_claims.append(entry.claim)
-        work.event_ids.pop(entry.claim, None)
-        claims = work.rows.get("claims", [])
-        work.rows["claims"] = [row for row in claims if row["id"] != entry.claim]
 
 
 def _reservation(work: Work, entry: Entry, request: EventIn) -> Reserved | None:

@@ -73,6 +73,8 @@ class Entry:
     seen: UUID | None = None
     conversation: dict[str, Any] | None = None
     amounts: dict[str, int | None] = field(default_factory=dict)
+    # How an event is answered, unless its id shows that it was recorded before (A5).
+    fate: DomainError | None = None
     answer: Answer | EventResult | None = None
 
     @property

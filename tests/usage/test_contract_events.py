@@ -5,11 +5,11 @@ from datetime import timedelta, timezone
 import pytest
 
 from accounts.actors import SYSTEM
-from accounts.services import create_account
+from accounts.services import archive_bot, create_account
 from alerts.models import Alert
 from policies.models import Block
 from tests.usage.contract import FIXED, ROLLING, ContractHouse, counters
-from usage.models import Adjustment, Counter, EventId, UsageEvent
+from usage.models import Adjustment, Counter, EventId, Reservation, UsageEvent
 from usage.resets import reset_policy
 
 pytestmark = pytest.mark.django_db
@@ -50,6 +50,36 @@ def test_a5_a_duplicate_of_a_settle_is_known_by_the_events_own_id(house):
 
     assert (first.status, again.status) == ("recorded", "duplicate")
     assert counters() == [(5, 0)]
+
+
+def test_a5_a_retry_is_a_duplicate_though_its_bot_was_archived_meanwhile(house):
+    house.policy()
+    first = house.send(id="e-1", tokens=5)
+    plain = house.send(tokens=5)
+    archive_bot(bot=house.bot, actor=SYSTEM, now=house.now)
+    again = house.send(id="e-1", tokens=5)
+    other = house.send(id="e-1", tokens=6)
+    new = house.send(id="e-2", tokens=5)
+    nameless = house.send(tokens=5)
+
+    assert plain.status == "recorded"
+    assert (again.status, again.event_id) == ("duplicate", first.event_id)
+    assert (other.error.status, other.error.code) == (409, "event_id_reused")
+    assert [new.error.status, nameless.error.status] == [404, 404]
+    assert counters() == [(10, 0)]
+    # What failed has not used its id up.
+    assert not EventId.objects.filter(client_id="e-2").exists()
+
+
+def test_a5_a_retry_is_a_duplicate_though_its_reservation_is_gone(house):
+    reservation = house.held(tokens=5)
+    first = house.send(tokens=5, reservation=reservation)
+    Reservation.objects.all().delete()
+    again = house.send(tokens=5, reservation=reservation)
+    other = house.send(id="e-9", tokens=5, reservation=reservation)
+
+    assert (again.status, again.event_id) == ("duplicate", first.event_id)
+    assert (other.error.status, other.error.code) == (422, "unknown_reference")
 
 
 def test_a5_one_batch_with_one_id_many_times_counts_it_once(house):

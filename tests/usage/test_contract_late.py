@@ -1,11 +1,9 @@
-"""Contract A6 and B3: what happened in the past counts in the window that holds it."""
+"""CONTRACT A6 and B3: what happened in the past counts in the window that holds it."""
 
 from datetime import timedelta
 
 import pytest
 
-from alerts.models import Alert
-from policies.models import Block
 from tests.usage.contract import FIXED, ContractHouse, counters
 from usage.entries import CallIn, EventIn, Item
 from usage.ledger import run
@@ -73,25 +71,3 @@ def test_b3_a_window_that_a_reservation_has_just_closed_takes_late_events(house)
 
     assert starts(house) == [(61, 11)]
     assert counters() == [(11, 0), (0, 5)]
-
-
-def test_a6_a_late_event_opens_one_late_alert_and_stops_nobody(house):
-    house.policy(threshold=10, window=FIXED, actions={"block": {}, "email": {}})
-    house.send(tokens=1)
-    for _ in range(2):
-        house.send(tokens=10, occurred_at=minutes_ago(house, 120))
-
-    alert = Alert.objects.get()
-    assert (alert.late, alert.used) == (True, 10)
-    assert not Block.objects.exists()
-    assert house.hold(tokens=9)["allowed"] is True
-
-
-def test_a6_five_minutes_ahead_is_the_most(house):
-    house.policy()
-    near = house.send(tokens=1, occurred_at=house.now + timedelta(minutes=5))
-    far = house.send(tokens=1, occurred_at=house.now + timedelta(seconds=301))
-
-    assert near.status == "recorded"
-    assert (far.error.status, far.error.code) == (422, "event_in_future")
-    assert counters() == [(1, 0)]
