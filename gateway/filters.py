@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
+from uuid import UUID
 
 from gateway.protocol import Asked
 from gateway.routes import AccountRoutes, BotFacts
@@ -85,7 +86,14 @@ PASS = PassThrough()
 
 
 def filters_for(
-    routes: AccountRoutes, asked: Asked, bot: BotFacts | None, user: str | None
+    routes: AccountRoutes,
+    asked: Asked,
+    bot: BotFacts | None,
+    user: str | None,
+    project_id: UUID | None,
 ) -> Filters:
-    """Return the filters of the content policies that a call falls under."""
+    """Return the filters of the content policies that a call falls under.
+
+    `project_id` is the key's; a bot's own project wins.
+    """
     return PASS

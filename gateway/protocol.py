@@ -209,12 +209,11 @@ def _wants_usage(body: Mapping[str, Any], *, stream: bool) -> bool:
     return bool(wanted)
 
 
-def forwarded(asked: Asked, model: str) -> dict[str, Any] | None:
+def forwarded(asked: Asked, body: dict[str, Any], model: str) -> dict[str, Any] | None:
     """Return the body for an upstream that calls the model by another name.
 
     A stream always asks for its usage. None if the body can go as it came.
     """
-    body = asked.body
     options = body.get("stream_options")
     complete = not asked.stream or asked.wants_usage
     if model == body["model"] and complete:

@@ -24,6 +24,7 @@ from gateway.secrets import UnreadableSecret, unseal
 _ACCOUNTS_KEPT: Final = 10_000
 _BOTS_KEPT: Final = 10_000
 _DEFAULT: Final = "default"
+_SECOND: Final = 1.0
 _READ: Final = """SELECT a.version, a.plan,
 (SELECT coalesce(jsonb_agg(to_jsonb(u) ORDER BY u.position, u.id), '[]')
  FROM gateway_upstream AS u
@@ -131,7 +132,7 @@ class AccountRoutes:
         mine = self.of_project(project_id)
         found = [(u, name) for u in mine if (name := u.model(kind, model)) is not None]
         if found:
-            return [_route(upstream, name) for upstream, name in found]
+            return _usable(found)
         if any(u.models[kind].get(model) is not None for u in self.upstreams):
             return []
         raise unknown_model(model)
@@ -167,14 +168,23 @@ def unknown_model(model: str) -> Refusal:
     )
 
 
-def _route(upstream: _Upstream, model: str) -> Route:
-    try:
-        target = check_url(upstream.base_url)
-        secret = unseal(upstream.sealed)
-    except (UnsafeUrl, UnreadableSecret) as error:
-        raise unusable_upstream() from error
-    base = target.url.rstrip("/")
-    return Route(model, target, base, secret, upstream.times)
+def _usable(found: list[tuple[_Upstream, str]]) -> list[Route]:
+    """Return the routes over upstreams whose address and secret are good.
+
+    Raises Refusal if there is none.
+    """
+    routes = []
+    for upstream, model in found:
+        try:
+            target = check_url(upstream.base_url)
+            secret = unseal(upstream.sealed)
+        except (UnsafeUrl, UnreadableSecret):
+            continue
+        base = target.url.rstrip("/")
+        routes.append(Route(model, target, base, secret, upstream.times))
+    if not routes:
+        raise unusable_upstream()
+    return routes
 
 
 def unusable_upstream() -> Refusal:
@@ -195,6 +205,7 @@ class RouteBook:
         self._conninfo = conninfo
         self._echoes = echoes
         self._known: dict[UUID, AccountRoutes] = {}
+        self._asked: dict[UUID, float] = {}
         self._database: psycopg.AsyncConnection[Any] | None = None
         self._lock = asyncio.Lock()
 
@@ -221,6 +232,15 @@ class RouteBook:
             self._known.clear()
         self._known[account_id] = routes
         return routes
+
+    async def renewed(self, account_id: UUID, now: float) -> AccountRoutes:
+        """Read an account anew, but not again within a second. Raises Unavailable."""
+        if now - self._asked.get(account_id, -_SECOND) < _SECOND:
+            return await self.of(account_id)
+        if len(self._asked) >= _ACCOUNTS_KEPT:
+            self._asked.clear()
+        self._asked[account_id] = now
+        return await self.renew(account_id)
 
     async def bot(self, routes: AccountRoutes, name: str) -> BotFacts | None:
         """Return a bot by its id or external id, as of the routes' version or later.

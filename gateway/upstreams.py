@@ -50,6 +50,10 @@ class Answer(Protocol):
         """Return the next bytes; none at the end. Raises UpstreamError."""
         ...
 
+    def hurry(self, seconds: float) -> None:
+        """Read on for so long at most."""
+        ...
+
     def close(self) -> None:
         """Read no further; the upstream sees the connection end."""
         ...
@@ -151,6 +155,11 @@ class _Remote:
         self._patience = self._times.idle
         return read
 
+    def hurry(self, seconds: float) -> None:
+        self._deadline = min(self._deadline, monotonic() + seconds)
+        # What waits for the upstream now was told the old deadline.
+        asyncio.get_running_loop().call_later(seconds, self.close)
+
     def close(self) -> None:
         self._response.close()
 
@@ -178,6 +187,9 @@ class _Echoed:
             raise BrokeOff from broken
         self._patience = self._times.idle
         return read
+
+    def hurry(self, seconds: float) -> None:
+        self._deadline = min(self._deadline, monotonic() + seconds)
 
     def close(self) -> None:
         """Hold nothing: what is not asked for is not made."""

@@ -13,17 +13,20 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
+from starlette.types import Receive, Scope, Send
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "policyhub.settings")
 django.setup()
 
 from api import lane  # noqa: E402 (models need Django to be set up)
 from api.hot import ShortCut  # noqa: E402
+from gateway.lane import PREFIX, opened  # noqa: E402
 from policyhub.embedded.state import pages_socket  # noqa: E402
 from policyhub.env import ENV  # noqa: E402
 from policyhub.forward import Pages  # noqa: E402
 
 pages = Pages(pages_socket(ENV.state_dir))
+_GATEWAY = PREFIX + "/"
 NO_STORE = {"Cache-Control": "no-store"}
 # A full collection walks through everything that Django has loaded, 50 ms in which no
 # call is answered. What is there at the start stays; the rest is looked at less often.
@@ -57,7 +60,14 @@ async def readyz(request: Request) -> Response:
 @asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
     """Open what the hot routes need; close it and the way to the pages at the end."""
-    async with lane.lifespan(app):
+    async with (
+        lane.lifespan(app),
+        opened(
+            keys=app.state.keys,
+            ledger=app.state.ledger,
+            conninfo=lane.lane_conninfo(),
+        ) as app.state.gateway,
+    ):
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
@@ -75,4 +85,12 @@ root = Starlette(
     lifespan=lifespan,
 )
 root.router.redirect_slashes = False
-app = ShortCut(root, lane.routes)
+hot = ShortCut(root, lane.routes)
+
+
+async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    """Take a request to the gateway, to a hot route, or to the rest."""
+    if scope["type"] == "http" and scope["path"].startswith(_GATEWAY):
+        await root.state.gateway(scope, receive, send)
+    else:
+        await hot(scope, receive, send)
