@@ -159,6 +159,38 @@ class Member(PublicIdModel):
         return f"{self.person} ({self.role})"
 
 
+class Invitation(PublicIdModel):
+    """An address that may become a member; open until accepted, revoked or expired."""
+
+    prefix = "inv"
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="invitations")
+    email = models.EmailField(max_length=254)
+    role = models.CharField(max_length=16, choices=Member.Role)
+    invited_by = models.CharField(max_length=254)
+    created_at = models.DateTimeField(default=now)
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                "account",
+                Lower("email"),
+                condition=Q(accepted_at=None, revoked_at=None),
+                name="invitation_once_per_address",
+            ),
+            models.CheckConstraint(
+                condition=Q(role__in=["owner", "operator", "auditor", "viewer"]),
+                name="invitation_role_is_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.email} ({self.role})"
+
+
 class Project(PublicIdModel):
     """A part of an account whose keys and budgets never mix with another's."""
 

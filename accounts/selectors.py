@@ -18,6 +18,7 @@ from accounts.models import (
     ApiKey,
     Bot,
     ChangeRecord,
+    Invitation,
     Member,
     Person,
     Project,
@@ -49,6 +50,39 @@ def member_by_slug(*, slug: str, person: Person) -> Member | None:
     """Return a person's membership of the account with this slug, if they have one."""
     mine = Member.objects.filter(account__slug=slug, person=person)
     return mine.select_related("account").first()
+
+
+def member(account: Account, public_id: str) -> Member:
+    """Return one member of an account; raises NotFound."""
+    found = account.members.select_related("account", "person")
+    return _only(found.filter(id=_uuid("mem", public_id)))
+
+
+def open_invitations(account: Account, now: datetime) -> QuerySet[Invitation]:
+    """Return the invitations that can still be accepted, the newest first."""
+    return account.invitations.filter(
+        accepted_at=None, revoked_at=None, expires_at__gt=now
+    ).order_by("-id")
+
+
+def invitation(account: Account, public_id: str) -> Invitation:
+    """Return one invitation of an account; raises NotFound."""
+    found = account.invitations.select_related("account")
+    return _only(found.filter(id=_uuid("inv", public_id)))
+
+
+def open_invitation(public_id: str, now: datetime) -> Invitation:
+    """Return an invitation of any account that can be accepted; raises NotFound.
+
+    Its id comes from a signed link, which is the right to see it.
+    """
+    found = Invitation.objects.filter(
+        id=_uuid("inv", public_id),
+        accepted_at=None,
+        revoked_at=None,
+        expires_at__gt=now,
+    )
+    return _only(found.select_related("account"))
 
 
 def memberships(person: Person) -> QuerySet[Member]:

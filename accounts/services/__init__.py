@@ -10,6 +10,11 @@ from accounts.services.bots import (
     set_bot_state,
     update_bot,
 )
+from accounts.services.invitations import (
+    accept_invitation,
+    invite,
+    revoke_invitation,
+)
 from accounts.services.keys import (
     create_key,
     revoke_key,
@@ -26,6 +31,7 @@ from accounts.services.records import append_change, bump_version
 from accounts.services.tenants import add_member, create_account
 
 __all__ = [
+    "accept_invitation",
     "add_member",
     "append_change",
     "archive_bot",
@@ -35,6 +41,8 @@ __all__ = [
     "create_bot",
     "create_key",
     "create_project",
+    "invite",
+    "revoke_invitation",
     "revoke_key",
     "revoke_keys_of_bot",
     "rotate_key",
