@@ -33,10 +33,10 @@ class Plan:
     processes: int = 8
     threads: int = 16
     seed: int = 7
-    stormy: float = 15.0
-    calm: float = 60.0
+    stormy: float = 25.0
+    calm: float = 50.0
     kill_every: tuple[float, float] = (0.2, 2.0)
-    crash_every: tuple[float, float] = (6.0, 16.0)
+    crash_every: tuple[float, float] = (12.0, 30.0)
     edit_every: tuple[float, float] | None = (0.1, 1.2)
     ttls: tuple[int, ...] = (2, 3, 5, 10)
 
