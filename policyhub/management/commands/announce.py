@@ -20,7 +20,7 @@ KEY_LIFE = timedelta(days=1)
 
 
 class Command(BaseCommand):
-    help = "Print the address, the demo log-in and a curl that authorizes a call."
+    help = "Print the address, the demo log-in and two calls to try with curl."
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -31,7 +31,7 @@ class Command(BaseCommand):
         _, key = services.create_key(
             account=account,
             name="Printed at start, for one day",
-            scopes=("decide", "usage:read"),
+            scopes=("decide", "gateway", "usage:read"),
             expires_at=expires,
             actor=SYSTEM,
             now=now,
@@ -66,6 +66,8 @@ def _login() -> str:
 def _text(bot: str, key: str) -> str:
     site = settings.POLICYHUB_SITE_URL
     body = json.dumps({"bot": bot, "estimate": {"tokens": 100}})
+    hello = [{"role": "user", "content": "Hello"}]
+    chat = json.dumps({"model": "echo", "messages": hello})
     return f"""
 PolicyHub is running at {site}
 
@@ -79,4 +81,11 @@ Authorize a call:
     -H 'Authorization: Bearer {key}' \\
     -H 'Content-Type: application/json' \\
     -d '{body}'
+
+Call a model through the gateway (any OpenAI client: base URL {site}/v1):
+
+  curl -s {site}/v1/chat/completions \\
+    -H 'Authorization: Bearer {key}' \\
+    -H 'Content-Type: application/json' \\
+    -d '{chat}'
 """
