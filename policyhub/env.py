@@ -21,6 +21,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from policyhub.embedded import state as embedded
+from policyhub.env_names import SECRETS, is_unknown
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -33,87 +34,9 @@ class WrongSetting(ImproperlyConfigured):
         self.name = name
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One variable of the environment: `default` as a person would write it."""
-
-    name: str
-    default: str
-    meaning: str
-    secret: bool = False
-
-
-SETTINGS = (
-    Setting("POLICYHUB_STATE_DIR", ".policyhub", "Folder for everything kept on disk."),
-    Setting("DATABASE_URL", "embedded", "PostgreSQL 14 or later, as a URL.", True),
-    Setting("BROKER_URL", "embedded", "Valkey or Redis, as a URL.", True),
-    Setting("PORT", "8000", "The public port."),
-    Setting("POLICYHUB_HOST", "127.0.0.1", "The address the public port listens on."),
-    Setting("POLICYHUB_DEBUG", "false", "Django's debug pages. Never in production."),
-    Setting("POLICYHUB_SECRET_KEY", "generated", "Signs sessions and links.", True),
-    Setting("POLICYHUB_KEY_PEPPER", "generated", "Keyed hash of the API keys.", True),
-    Setting(
-        "POLICYHUB_ENCRYPTION_KEYS",
-        "generated",
-        "Fernet keys for secrets at rest, newest first, separated by commas.",
-        True,
-    ),
-    Setting("POLICYHUB_SITE_URL", "http://127.0.0.1:8000", "The address people use."),
-    Setting("POLICYHUB_ALLOWED_HOSTS", "the site's host", "Host names, by commas."),
-    Setting(
-        "POLICYHUB_EMAIL_URL",
-        "files in the state directory",
-        "smtp://, smtp+tls://, smtp+ssl://, anymail+<service>://<key>@, file:///path.",
-        True,
-    ),
-    Setting("POLICYHUB_DEFAULT_FROM_EMAIL", "policyhub@<host>", "Sender of e-mails."),
-    Setting(
-        "POLICYHUB_MAILS_PER_HOUR",
-        "20",
-        "E-mails an account may have in an hour; one digest carries the rest.",
-    ),
-    Setting(
-        "POLICYHUB_MAIL_EVENTS_SECRET",
-        "none",
-        "user:password with which the mail service reports bounces to /anymail/.",
-        True,
-    ),
-    Setting(
-        "POLICYHUB_PRIVATE_URLS",
-        "none",
-        "Origins that webhooks and upstreams may call although they are private, by"
-        " commas: http://127.0.0.1:9000, https://models.internal:*.",
-    ),
-    Setting("LEDGER_BATCH_MAX", "256", "Calls in one ledger transaction, 1 to 4096."),
-    Setting("LEDGER_QUEUE_MAX", "4096", "Calls that may wait, 1 to 1000000."),
-    Setting("LANE_WORKERS", "1", "Processes of the lane, 1 to 64."),
-    Setting(
-        "GATEWAY_ECHO",
-        "true unless the site is https",
-        "Whether the built-in echo answers the calls of accounts without an upstream.",
-    ),
-    Setting(
-        "GATEWAY_REQUESTS_PER_MINUTE",
-        "standard=600,plus=6000,enterprise=60000",
-        "Gateway requests a minute and key, by the account's plan.",
-    ),
-    Setting(
-        "GATEWAY_CONCURRENCY",
-        "4096",
-        "Gateway calls at once in a lane process, 1 to 100000; more wait by plan.",
-    ),
-)
 _ORIGIN = re.compile(
     r"https?://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:([0-9]{1,5}|\*))?", re.ASCII
 )
-NAMES = frozenset(setting.name for setting in SETTINGS)
-SECRETS = frozenset(setting.name for setting in SETTINGS if setting.secret)
-
-
-def is_unknown(name: str) -> bool:
-    """Whether a variable looks like ours and is not."""
-    known = name in NAMES or name.removesuffix("_FILE") in SECRETS
-    return name.startswith("POLICYHUB_") and not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +61,8 @@ class Environment:
     mails_per_hour: int
     mail_events_secret: str
     private_urls: tuple[str, ...]
+    signup: str
+    oidc: Mapping[str, str]
     ledger_batch_max: int
     ledger_queue_max: int
     lane_workers: int
@@ -298,6 +223,32 @@ def _private_urls(reader: Reader) -> tuple[str, ...]:
     return tuple(filter(None, origins))
 
 
+def _signup(reader: Reader, default: str) -> str:
+    value = reader.text("POLICYHUB_SIGNUP", default)
+    if value not in {"open", "invited"}:
+        problem = f"must be open or invited, not {value!r}"
+        raise WrongSetting("POLICYHUB_SIGNUP", problem)
+    return value
+
+
+def _oidc(reader: Reader) -> dict[str, str]:
+    """Return url, name, client_id and secret of single sign-on; empty without one."""
+    url = reader.text("POLICYHUB_OIDC_URL").rstrip("/")
+    if not url:
+        return {}
+    if not url.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+        raise WrongSetting("POLICYHUB_OIDC_URL", "must start with https://")
+    for name in ("POLICYHUB_OIDC_CLIENT_ID", "POLICYHUB_OIDC_CLIENT_SECRET"):
+        if not reader.given(name):
+            raise WrongSetting(name, "must be given with POLICYHUB_OIDC_URL")
+    return {
+        "url": url,
+        "name": reader.text("POLICYHUB_OIDC_NAME", "Single sign-on"),
+        "client_id": reader.text("POLICYHUB_OIDC_CLIENT_ID"),
+        "secret": reader.text("POLICYHUB_OIDC_CLIENT_SECRET"),
+    }
+
+
 def _secret(reader: Reader, name: str, state_dir: Path, *, required: bool) -> str:
     """Return the secret of that name, made once in the state directory if need be."""
     file, make, shortest = GENERATED[name]
@@ -402,6 +353,8 @@ def read(variables: Mapping[str, str]) -> Environment:
         mails_per_hour=reader.integer("POLICYHUB_MAILS_PER_HOUR", 20, 1, 1_000_000),
         mail_events_secret=_mail_events_secret(reader),
         private_urls=_private_urls(reader),
+        signup=_signup(reader, "invited" if https else "open"),
+        oidc=_oidc(reader),
         ledger_batch_max=reader.integer("LEDGER_BATCH_MAX", 256, 1, 4096),
         ledger_queue_max=reader.integer("LEDGER_QUEUE_MAX", 4096, 1, 1_000_000),
         lane_workers=reader.integer("LANE_WORKERS", 1, 1, 64),

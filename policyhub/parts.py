@@ -8,7 +8,8 @@ import sys
 
 from policyhub.embedded import postgres, state, valkey
 from policyhub.embedded.state import Places
-from policyhub.env import BASE_DIR, ENV, is_unknown
+from policyhub.env import BASE_DIR, ENV
+from policyhub.env_names import is_unknown
 from policyhub.supervisor import Part
 
 # Stopped last to first: those who work, then what they work on.

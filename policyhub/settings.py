@@ -137,11 +137,17 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/app/"
 ACCOUNT_LOGOUT_REDIRECT_URL = "/"
-ACCOUNT_ADAPTER = "policyhub.login.InvitedPeopleOnly"
+ACCOUNT_ADAPTER = "policyhub.login.Door"
+SOCIALACCOUNT_ADAPTER = "policyhub.login.SingleSignOn"
+POLICYHUB_SIGNUP = ENV.signup
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
-ACCOUNT_EMAIL_VERIFICATION = "none"
+# An invitation has reached the address already.
+ACCOUNT_EMAIL_VERIFICATION = "mandatory" if ENV.signup == "open" else "none"
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_CONFIRM_EMAIL_ON_GET = False
+ACCOUNT_LOGIN_ON_PASSWORD_RESET = True
 ACCOUNT_SESSION_REMEMBER = True
 # The last address in X-Forwarded-For is the lane's (or the real proxy's) word.
 ALLAUTH_TRUSTED_PROXY_COUNT = 1
@@ -149,6 +155,27 @@ MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_TOTP_ISSUER = "PolicyHub"
 # Passkeys need https except on this machine itself.
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not ENV.https
+
+MFA_PASSKEY_LOGIN_ENABLED = True
+SOCIALACCOUNT_AUTO_SIGNUP = True
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = True
+SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT = True
+SOCIALACCOUNT_PROVIDERS = {
+    "openid_connect": {
+        "OAUTH_PKCE_ENABLED": True,
+        "APPS": [
+            {
+                "provider_id": "sso",
+                "name": ENV.oidc["name"],
+                "client_id": ENV.oidc["client_id"],
+                "secret": ENV.oidc["secret"],
+                "settings": {"server_url": ENV.oidc["url"]},
+            }
+        ]
+        if ENV.oidc
+        else [],
+    }
+}
 
 # --- What browsers are told ---------------------------------------------------
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from policyhub.env import SETTINGS, Setting
+from policyhub.env_names import SETTINGS, Setting
 
 START = "<!-- settings: made by policyhub.settings_table -->\n"
 END = "<!-- end of settings -->\n"
