@@ -158,6 +158,13 @@ class PreconditionRequired(DomainError):
     title = "Send If-Match with the revision you read."
 
 
+class CounterFull(DomainError):
+    """A sum would leave what a counter can hold (9.2e18); a reset empties it."""
+
+    status, code = 422, "counter_full"
+    title = "A counter cannot take this much more; reset it, or send less."
+
+
 class EstimateRequired(DomainError):
     """A hold cannot be made without an amount (CONTRACT B6)."""
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import psycopg
 
-from accounts.errors import DomainError, Overloaded, Unavailable
+from accounts.errors import CounterFull, DomainError, Overloaded, Unavailable
 from usage import crashpoints, metrics, statements
 from usage.batch import Decided, Overdue, batch
 from usage.drivers import RETRIED, InDoubt, drive_async
@@ -129,7 +129,7 @@ class AsyncLedger:
                 return
             if not isinstance(error, DomainError):
                 _LOG.error("an entry failed its batch", exc_info=error)
-            _fail(taken, error if isinstance(error, DomainError) else Unavailable())
+            _fail(taken, _told(error))
         else:
             metrics.BATCHES.inc()
             metrics.ENTRIES.inc(sum(len(item.requests) for item, _ in taken))
@@ -302,6 +302,16 @@ class AsyncLedger:
         database, self._database = self._database, None
         if database is not None:
             await database.close()
+
+
+def _told(error: Exception) -> DomainError:
+    """Return what the caller of an entry is told that fails by itself."""
+    if isinstance(error, DomainError):
+        return error
+    # Whatever the database cannot hold will not fit the next time either.
+    if isinstance(error, psycopg.errors.NumericValueOutOfRange):
+        return CounterFull()
+    return Unavailable()
 
 
 def _fail(taken: _Taken, error: DomainError) -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from accounts import ids
-from accounts.errors import EstimateRequired, FieldError, UnknownReference
+from accounts.errors import CounterFull, EstimateRequired, FieldError, UnknownReference
 from policies.decision import (
     BlockView,
     Call,
@@ -47,6 +47,9 @@ def authorize(work: Work, entry: Entry, request: CallIn) -> None:
     costs, problems = _holds(work, entry, request, amounts)
     if problems:
         entry.fail(EstimateRequired(errors=problems))
+        return
+    if request.reserve and work.is_full(entry, amounts):
+        entry.fail(CounterFull())
         return
     found = [work.counters.get(place.id) for place in entry.places]
     amounts_held = _held(work, entry, request, costs, found)

@@ -20,6 +20,9 @@ from usage import windows
 from usage.rulebook import Match
 
 HEAD_KINDS = ("fixed", "rolling")
+# Who says more at once has to ask whether it fits: a column ends at 2^63.
+BIG = 2**40
+MOST = 2**62
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -291,6 +294,11 @@ def charge(counter: Counter, limit: Limit, amount: int, moment: datetime) -> Non
     counter.used, counter.ring_head, counter.ring = windows.add(
         counter.used, counter.ring_head, counter.ring, bucket, amount
     )
+
+
+def is_full(counter: Counter) -> bool:
+    """Say whether a big amount more might leave what the columns can hold."""
+    return counter.used > MOST or counter.held > MOST
 
 
 def hold(counter: Counter, amount: int) -> None:

@@ -5,6 +5,7 @@ of something that did not happen, and nothing happens untold.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -50,6 +51,8 @@ def charged(
         open_alert(work, entry, match, limit, counter, step=step, late=late)
     if not late and crossing(limit.threshold, before, after):
         stop(work, entry, match, limit, counter)
+    elif before >= limit.threshold and limit.window.kind == "rolling":
+        _prolong(work, match, limit, counter)
 
 
 def stop(
@@ -200,6 +203,19 @@ def _block(
         "ends_at": ends_at,
     }
     _remember(work, row, match.rule)
+
+
+def _prolong(work: Work, match: Match, limit: Limit, counter: Counter) -> None:
+    """Let a block stand until what was used meanwhile has left its window too (C3)."""
+    ends_at = window_end(counter, limit)
+    if match.rule.actions.block is None or match.cover is None or ends_at is None:
+        return
+    blocks = work.blocks.get(match.cover, [])
+    for index, block in enumerate(blocks):
+        if block.kind == "policy" and block.ends_at and block.ends_at < ends_at:
+            blocks[index] = replace(block, ends_at=ends_at)
+            row_id = ids.decode_id("blk", block.id)
+            work.write("prolonged", {"id": row_id, "ends_at": ends_at})
 
 
 def window_end(counter: Counter, limit: Limit) -> datetime | None:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from accounts import ids
 from accounts.errors import (
+    CounterFull,
     FieldError,
     ReservationMismatch,
     UnknownReference,
@@ -39,6 +40,10 @@ def record(work: Work, entry: Entry, request: EventIn) -> None:
             return
     if not _conversation_known(work, entry, request):
         withdraw(work, entry)
+        return
+    if work.is_full(entry, entry.amounts):
+        withdraw(work, entry)
+        entry.fail(CounterFull())
         return
     _complete(work, entry, request)
     overrun = False

@@ -286,6 +286,11 @@ FROM jsonb_to_recordset($1::jsonb) AS r(id uuid, account_id uuid, kind text,
     subject jsonb, enforced boolean, reason text, starts_at timestamptz,
     ends_at timestamptz)"""
 
+PROLONG_BLOCKS = """UPDATE policies_block AS b SET ends_at = r.ends_at
+FROM (SELECT id, max(ends_at) AS ends_at FROM jsonb_to_recordset($1::jsonb)
+AS r(id uuid, ends_at timestamptz) GROUP BY id) AS r
+WHERE b.id = r.id AND b.lifted_at IS NULL AND b.ends_at < r.ends_at"""
+
 REVOKE_BOTS = """UPDATE accounts_bot SET state = 'revoked', updated_at = r.at
 FROM jsonb_to_recordset($1::jsonb) AS r(account_id uuid, bot_id uuid, at timestamptz)
 WHERE accounts_bot.account_id = r.account_id AND accounts_bot.id = r.bot_id"""

@@ -1,6 +1,6 @@
 """One batch in memory: its entries, what it locked and what it will write."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -11,7 +11,7 @@ from accounts import ids
 from accounts.errors import DomainError
 from policies.decision import BlockView
 from policies.matching import Caller
-from usage.counters import Counter, Place
+from usage.counters import BIG, Counter, Place, is_full
 from usage.entries import (
     Answer,
     EventResult,
@@ -129,6 +129,17 @@ class Work:
         """Return the next number of the ledger's order."""
         self.sequence += 1
         return self.sequence
+
+    def is_full(self, entry: Entry, amounts: Mapping[str, int | None]) -> bool:
+        """Say whether counters of an entry have no room left for big amounts."""
+        if all(amount is None or amount <= BIG for amount in amounts.values()):
+            return False
+        keys = {place.id for place in entry.places}
+        for held in entry.reserved.holds if entry.reserved else ():
+            keys |= {UUID(held["counter"]), UUID(held["closed"] or held["counter"])}
+        found = [self.counters[key] for key in keys if key in self.counters]
+        found += [row for key in keys for row in self.closed.get(key, ())]
+        return any(is_full(counter) for counter in found)
 
     def write(self, table: str, row: dict[str, Any]) -> None:
         """Add a row to what is written when the batch has decided everything."""

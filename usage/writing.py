@@ -24,6 +24,7 @@ _TABLES = (
     ("decisions", statements.INSERT_DECISIONS),
     ("noted", statements.NOTE_DECISIONS),
     ("blocks", statements.INSERT_BLOCKS),
+    ("prolonged", statements.PROLONG_BLOCKS),
     ("revoked", statements.REVOKE_BOTS),
     ("revoked", statements.REVOKE_KEYS),
     ("revoked", statements.BUMP_VERSIONS),
