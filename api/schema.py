@@ -102,10 +102,12 @@ def operation(
     sends: Any = None,
     status: int = HTTPStatus.OK,
     parameters: Sequence[OpenApiParameter] = (),
+    table: bool = False,
 ) -> Callable[[View], View]:
     """Describe one operation: `sends` and `shows` are its examples.
 
-    An `answer` or `request` that is a mapping is a schema itself.
+    An `answer` or `request` that is a mapping is a schema itself. `table` says that
+    there is a CSV of it too.
     """
     tag, _, verb = operation_id.partition("_")
     given = list(parameters)
@@ -119,9 +121,15 @@ def operation(
     if shows is not None:
         code = [str(int(status))]
         shown = OpenApiExample(
-            "Answer", value=shows, response_only=True, status_codes=code
+            "Answer",
+            value=shows,
+            response_only=True,
+            status_codes=code,
+            media_type="application/json",
         )
         examples.append(shown)
+    if table:
+        examples.append(_table_of(shows))
     examples.append(_PROBLEM)
     raw = isinstance(request, Mapping)
     return extend_schema(
@@ -130,12 +138,32 @@ def operation(
         tags=[tag],
         request={"application/json": request} if raw else request,
         responses={
-            int(status): answer,
+            **_answers(int(status), answer, table=table),
             ("4XX", "application/problem+json"): PROBLEM_REF,
         },
         parameters=given,
         examples=examples,
     )
+
+
+def _table_of(shows: Any) -> OpenApiExample:
+    lines = [",".join(shows["data"][0]), ",".join(map(str, shows["data"][0].values()))]
+    return OpenApiExample(
+        "Table",
+        value="\r\n".join(lines),
+        response_only=True,
+        status_codes=["200"],
+        media_type="text/csv",
+    )
+
+
+def _answers(status: int, answer: Any, *, table: bool) -> dict[Any, Any]:
+    if not table:
+        return {status: answer}
+    return {
+        (status, "application/json"): answer,
+        (status, "text/csv"): OpenApiTypes.STR,
+    }
 
 
 _WITH_REVISION: Final = frozenset({"replace", "update", "archive"})

@@ -21,6 +21,7 @@ from api.schema_components import (
     words,
 )
 from api.schema_errors import name_errors
+from api.schema_reports import REPORT_SCHEMAS
 from api.schema_system import SYSTEM_PATHS
 
 _NO_NUL: Final = "^[^\\u0000]*$"
@@ -241,5 +242,6 @@ def add_hot_routes(result: Schema, **_future: object) -> Schema:
     result["paths"] = dict(sorted(paths.items()))
     components = result.setdefault("components", {})
     schemas = {**components.get("schemas", {}), **SCHEMAS, **_HOT_SCHEMAS}
+    schemas |= REPORT_SCHEMAS
     components["schemas"] = dict(sorted(schemas.items()))
     return name_errors(result)

@@ -17,6 +17,7 @@ from api import (
     policy_actions,
     prices,
     projects,
+    reports,
     webhooks,
 )
 
@@ -64,6 +65,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{_CHATBOTKIT}/block/list", chatbotkit_blocks.ListBlocks.as_view()),
     path(f"{_CHATBOTKIT}/block/clear", chatbotkit_blocks.ClearBlocks.as_view()),
     re_path(r"^v1/policy(?:/.*)?$", chatbotkit_endpoint.no_route),
+    path("v1/usage/series", reports.Series.as_view()),
+    path("v1/usage/attribution", reports.Attribution.as_view()),
     path("v1/conversations", conversations.Conversations.as_view()),
     path(_CONVERSATION, conversations.OneConversation.as_view()),
     path(f"{_CONVERSATION}/messages", conversations.Messages.as_view()),

@@ -59,6 +59,11 @@ ON CONFLICT (id) DO UPDATE SET events = r.events + excluded.events,
 summed AS ({summarize})
 SELECT coalesce(sum(events), 0)::bigint FROM e"""
 
+_LITTLE = 2_000
+_WAITING = """SELECT count(*) FROM (SELECT 1 FROM usage_usageevent
+WHERE written_by >= coalesce((SELECT horizon FROM usage_rollupprogress), 0)::text::xid8
+LIMIT %(limit)s) AS waiting"""
+
 _BETWEEN = "written_by >= %(low)s::text::xid8 AND written_by < %(high)s::text::xid8"
 
 # Whether a row was written here by the transaction it names. In a restored dump it was
@@ -101,6 +106,19 @@ def roll_up(*, now: datetime) -> int:
             cursor.execute(_AGE_THE_RESTORED, bounds)
         RollupProgress.objects.filter(id=1).update(horizon=high, updated_at=now)
         return count
+
+
+def catch_up(*, now: datetime) -> None:
+    """Roll up what was just recorded, if it is little, before a report is read.
+
+    So a report shows what was answered before it was asked for. Where much is being
+    recorded it does not wait, and is some seconds old.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_WAITING, {"limit": _LITTLE + 1})
+        waiting = cursor.fetchone()[0]
+    if 0 < waiting <= _LITTLE:
+        roll_up(now=now)
 
 
 def _zones(cursor: CursorWrapper, now: datetime) -> dict[str, Any]:

@@ -1,0 +1,451 @@
+"""Usage over time and by group: buckets, filters, tables, who sees what."""
+
+import csv
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from accounts import ids
+from accounts.actors import SYSTEM
+from accounts.models import Member
+from accounts.services import create_account, create_bot, create_key, create_project
+from tests.api.client import assert_problem, key_api, person_api
+from usage import summaries
+from usage.models import HourlyRollup
+
+pytestmark = pytest.mark.django_db
+
+MARCH = datetime(2026, 3, 1, tzinfo=UTC)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+@pytest.fixture
+def used(acme, bot):
+    """Say what was used: one rollup, and the summaries of the account anew."""
+
+    def use(at=MARCH, *, account=acme, by=bot, **values):
+        given = {"calls": 1, "events": 1, "tokens": 100, "cost": 1000}
+        HourlyRollup.objects.create(
+            id=ids.new_id(at),
+            account=account,
+            bot=by,
+            hour=at,
+            project_id=values.pop("project_id", by.project_id),
+            **given | values,
+        )
+        account.summaries.all().delete()
+        summaries.SummaryZone.objects.filter(account=account).delete()
+        summaries.rebuild_stale()
+
+    return use
+
+
+@pytest.fixture
+def other(acme):
+    return create_bot(account=acme, name="=Other", actor=SYSTEM, now=MARCH)
+
+
+def rows(answer):
+    assert answer.status_code == 200, answer.content
+    return answer.json()["data"]
+
+
+def table(answer):
+    assert answer.status_code == 200, answer.content
+    assert answer["Content-Type"] == "text/csv; charset=utf-8"
+    assert answer["Content-Disposition"].startswith('attachment; filename="')
+    return list(csv.DictReader(answer.content.decode().splitlines()))
+
+
+def march(api, **query):
+    named = "&".join(f"{name.rstrip('_')}={value}" for name, value in query.items())
+    return api.get(f"/usage/series?from=2026-03-01&to=2026-03-04&{named}")
+
+
+def test_every_bucket_is_there_also_without_usage(api, used):
+    used(MARCH, cost=2_500_000)
+    used(MARCH + 2 * DAY, tokens=7)
+    answer = march(api).json()
+
+    assert [row["tokens"] for row in answer["data"]] == [100, 0, 7]
+    assert [row["cost"] for row in answer["data"]] == ["2.5", "0", "0.001"]
+    assert answer["data"][0]["start"] == "2026-03-01T00:00:00Z"
+    assert answer["data"][2]["end"] == answer["to"] == "2026-03-04T00:00:00Z"
+    assert (answer["totals"]["tokens"], answer["totals"]["cost"]) == (107, "2.501")
+    assert answer["totals"]["unpriced"] == 0
+    assert (answer["bucket"], answer["timezone"]) == ("day", "UTC")
+    assert answer["previous"] is None
+
+
+def test_days_are_the_accounts_also_when_the_clock_moves(api, acme, used):
+    acme.timezone = "Europe/Berlin"
+    acme.save()
+    # The 29th has 23 hours; its last one begins at 21:00 UTC.
+    used(datetime(2026, 3, 28, 22, tzinfo=UTC), tokens=1)
+    used(datetime(2026, 3, 28, 23, tzinfo=UTC), tokens=10)
+    used(datetime(2026, 3, 29, 21, tzinfo=UTC), tokens=100)
+    used(datetime(2026, 3, 29, 22, tzinfo=UTC), tokens=1000)
+    found = rows(api.get("/usage/series?from=2026-03-28&to=2026-03-31"))
+
+    assert [row["tokens"] for row in found] == [1, 110, 1000]
+    assert found[1]["start"] == "2026-03-28T23:00:00Z"
+    assert found[1]["end"] == "2026-03-29T22:00:00Z"
+    hours = rows(api.get("/usage/series?bucket=hour&from=2026-03-29&to=2026-03-30"))
+    assert len(hours) == 23
+
+
+def test_hours_of_a_zone_with_half_hours(api, acme, used):
+    acme.timezone = "Asia/Kolkata"
+    acme.save()
+    used(datetime(2026, 3, 1, 18, tzinfo=UTC), tokens=1)
+    used(datetime(2026, 3, 1, 18, 30, tzinfo=UTC), tokens=10)
+    used(datetime(2026, 3, 1, 19, tzinfo=UTC), tokens=100)
+    found = rows(
+        api.get(
+            "/usage/series?bucket=hour&from=2026-03-01T17:30:00Z&to=2026-03-02T01:00:00%2B05:30"
+        )
+    )
+
+    assert [row["tokens"] for row in found] == [1, 110]
+    assert found[1]["start"] == "2026-03-01T18:30:00Z"
+    days = rows(api.get("/usage/series?from=2026-03-01&to=2026-03-03"))
+    assert [row["tokens"] for row in days] == [1, 110]
+
+
+@pytest.mark.parametrize(
+    ("bucket", "first", "length"),
+    [
+        ("hour", "2026-03-01T00:00:00Z", HOUR),
+        ("week", "2026-02-25T00:00:00Z", 7 * DAY),
+        ("month", "2026-03-01T00:00:00Z", 31 * DAY),
+        ("quarter", "2026-01-01T00:00:00Z", 90 * DAY),
+        ("year", "2026-01-01T00:00:00Z", 365 * DAY),
+    ],
+)
+def test_the_first_bucket_holds_the_first_moment(
+    api, acme, used, bucket, first, length
+):
+    acme.week_start = 3
+    acme.save()
+    used(MARCH)
+    answer = api.get(
+        f"/usage/series?bucket={bucket}&from=2026-03-01&to=2026-03-01T00:10:00Z"
+    )
+
+    (row,) = rows(answer)
+    assert (row["start"], row["tokens"]) == (first, 100)
+    ended = datetime.fromisoformat(row["end"]) - datetime.fromisoformat(row["start"])
+    assert ended == length
+
+
+def test_groups_come_by_size_and_the_rest_is_one(api, bot, other, used):
+    for name, cost in (("small", 1), ("large", 30), ("medium", 20)):
+        used(user=name, cost=cost)
+    used(cost=5)
+    used(MARCH + DAY, user="small", cost=1)
+    found = rows(march(api, group_by="user", limit=2, metrics="cost,calls"))
+
+    assert [(row["start"][:10], row["group"], row["cost"]) for row in found] == [
+        ("2026-03-01", "large", "0.00003"),
+        ("2026-03-01", "medium", "0.00002"),
+        ("2026-03-01", None, "0.000006"),
+        ("2026-03-02", None, "0.000001"),
+    ]
+    assert [row["other"] for row in found] == [False, False, True, True]
+    assert set(found[0]) == {
+        *("start", "end", "group", "name", "other", "cost", "calls", "unpriced")
+    }
+    nobody = rows(march(api, group_by="user", metrics="cost"))[2]
+    assert (nobody["group"], nobody["name"], nobody["other"]) == (None, "(none)", False)
+
+
+def test_each_group_has_its_name(api, acme, bot, project, used):
+    key, _ = create_key(account=acme, name="CI", scopes=["*"], actor=SYSTEM, now=MARCH)
+    used(model="m", user="u", key_id=key.id, project_id=project.id)
+    expected = {
+        "bot": (bot.public_id, "Support"),
+        "project": (project.public_id, "Europe"),
+        "key": (key.public_id, "CI"),
+        "user": ("u", "u"),
+        "model": ("m", "m"),
+    }
+    for group_by, label in expected.items():
+        (row,) = rows(march(api, group_by=group_by))
+        assert (row["group"], row["name"]) == label
+        query = f"period=2026-03&group_by={group_by}"
+        (row,) = rows(api.get(f"/usage/attribution?{query}"))
+        assert (row["group"], row["name"], row["share"]) == (*label, 1.0)
+
+
+def test_filters_go_together(api, bot, other, project, used):
+    used(user="u", model="m", tokens=1)
+    used(user="v", model="m", tokens=10)
+    used(user="u", model="n", tokens=100, by=other)
+    used(tokens=1000, project_id=project.id)
+    totals = [
+        march(api, **query).json()["totals"]["tokens"]
+        for query in (
+            {},
+            {"user": "u"},
+            {"user": "u", "bot": bot.public_id},
+            {"user": "u", "bot": bot.public_id, "group_by": "user"},
+            {"model": "m"},
+            {"model": "m", "user": "v"},
+            {"user": ""},
+            {"project": "europe"},
+            {"project": "europe", "user": "u"},
+            {"bot": "nothing"},
+            {"key": "key_nothing"},
+        )
+    ]
+    assert totals == [1111, 101, 1, 1, 11, 10, 1000, 1000, 0, 0, 0]
+
+
+def test_the_rollups_say_the_same(api, acme, other, used):
+    """While the summaries are in another zone, reports are read without them."""
+    for n in range(12):
+        used(
+            MARCH + n * 5 * HOUR,
+            user=f"u{n % 3}",
+            model="m" if n % 2 else "",
+            tokens=2**n,
+        )
+    paths = [
+        f"/usage/{path}"
+        for path in (
+            "series?from=2026-02-01&to=2026-03-20&bucket=week&previous=true",
+            "series?from=2026-03-01&to=2026-03-04&group_by=user&limit=2",
+            "series?from=2026-03-01&to=2026-03-02&bucket=hour&group_by=model",
+            "attribution?from=2026-03-01T05:00:00Z&to=2026-03-03T05:00:00Z&group_by=bot",
+            "attribution?period=2026&group_by=project&user=u1",
+        )
+    ]
+    fast = [api.get(path).json() for path in paths]
+    assert summaries.current(acme)
+    summaries.SummaryZone.objects.update(zone="elsewhere")
+    assert not summaries.current(acme)
+
+    assert [api.get(path).json() for path in paths] == fast
+
+
+def test_the_previous_period_has_as_many_buckets(api, used):
+    used(MARCH - DAY, tokens=9)
+    used(MARCH, tokens=10)
+    answer = api.get(
+        "/usage/series?bucket=month&from=2026-03-01&to=2026-04-01&previous=true"
+    ).json()
+
+    assert answer["data"][0]["tokens"] == 10
+    (before,) = answer["previous"]["data"]
+    assert (before["tokens"], before["start"]) == (9, "2026-02-01T00:00:00Z")
+    assert answer["previous"]["totals"]["tokens"] == 9
+
+
+def test_without_a_range_the_bucket_under_way_is_the_last(api):
+    for bucket, count in (("hour", 24), ("day", 30), ("week", 12), ("year", 5)):
+        found = rows(api.get(f"/usage/series?bucket={bucket}"))
+        assert len(found) == count
+        now = datetime.now(UTC)
+        assert datetime.fromisoformat(found[-1]["start"]) <= now
+        assert datetime.fromisoformat(found[-1]["end"]) >= now
+
+
+def test_attribution_counts_what_has_no_price(api, bot, other, used):
+    used(tokens=300, cost=3000, unpriced=1, events=3, calls=3)
+    used(by=other, tokens=900, cost=0, unpriced=2, events=2, calls=2)
+    used(MARCH - DAY, tokens=10**6)
+    answer = api.get("/usage/attribution?period=2026-03").json()
+
+    first, second = answer["data"]
+    assert (first["cost"], first["unpriced"], first["share"]) == ("0.003", 1, 1.0)
+    assert (second["cost"], second["unpriced"], second["share"]) == (None, 2, 0.0)
+    assert (answer["totals"]["cost"], answer["totals"]["tokens"]) == ("0.003", 1200)
+    assert answer["totals"]["unpriced"] == 3
+    assert (answer["from"], answer["to"]) == (
+        "2026-03-01T00:00:00Z",
+        "2026-04-01T00:00:00Z",
+    )
+    by_tokens = api.get("/usage/attribution?period=2026-03&order=tokens").json()
+    assert [row["share"] for row in by_tokens["data"]] == [0.75, 0.25]
+
+
+@pytest.mark.parametrize(
+    ("query", "tokens"),
+    [
+        ("period=2026", 111),
+        ("period=2026-03", 110),
+        ("period=2026-03-02", 100),
+        ("from=2026-03-01&to=2026-03-02", 10),
+        ("from=2026-03-01T05:00:00Z&to=2026-03-02T05:00:00Z", 100),
+        ("from=2026-02-28T23:00:00Z", 111),
+    ],
+)
+def test_periods(api, used, query, tokens):
+    for n, moment in enumerate((MARCH - HOUR, MARCH, MARCH + DAY)):
+        used(moment, tokens=10**n)
+    answer = api.get(f"/usage/attribution?{query}").json()
+
+    assert answer["totals"]["tokens"] == tokens
+    assert sum(row["tokens"] for row in answer["data"]) == tokens
+
+
+def test_a_table_is_answered_and_its_formulas_are_defused(api, bot, other, used):
+    used(user="=HYPERLINK(1)", tokens=5)
+    used(user="@x", cost=1, by=other)
+    for n in range(3):
+        used(user=f"u{n}", cost=0)
+    path = "/usage/attribution?period=2026-03&group_by=user&limit=2"
+    found = table(api.get(f"{path}&format=csv"))
+
+    assert [row["group"] for row in found] == ["'=HYPERLINK(1)", "'@x", ""]
+    first = found[0]
+    assert (first["name"], first["share"]) == ("'=HYPERLINK(1)", "0.999001")
+    assert (first["tokens"], first["cost"], first["unpriced"]) == ("5", "0.001", "0")
+    assert found[2]["name"] == "(other)"
+    assert table(api.get(path, Accept="text/csv")) == found
+    bots = table(api.get("/usage/attribution?period=2026-03&format=csv"))
+    assert bots[1]["name"] == "'=Other"
+    series = table(march(api, format="csv", metrics="tokens"))
+    assert [row["tokens"] for row in series] == ["405", "0", "0"]
+    assert list(series[0]) == ["start", "end", "tokens"]
+
+
+def test_an_error_is_a_problem_also_for_a_table(api):
+    for path in ("series?bucket=x", "attribution?group_by=x"):
+        name = "bucket" if "bucket" in path else "group_by"
+        answer = api.get(f"/usage/{path}&format=csv")
+        assert_problem(answer, 422, "invalid_query", f"/{name}")
+    refused = key_api_without(api).get("/usage/series", Accept="text/csv")
+    assert refused.status_code == 401
+
+
+def key_api_without(api):
+    return type(api)({"Authorization": "Bearer phk_live_no"})
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ("bucket=minute", "bucket"),
+        ("from=yesterday", "from"),
+        ("from=2026-02-30", "from"),
+        ("from=1970-01-01", "from"),
+        ("to=9999-12-31", "to"),
+        ("to=2028-12-31", "to"),
+        ("from=2026-03-02&to=2026-03-02", "from"),
+        ("bucket=hour&from=2025-01-01&to=2026-01-01", "from"),
+        ("metrics=", "metrics"),
+        ("metrics=tokens,money", "metrics"),
+        ("group_by=account", "group_by"),
+        ("limit=0", "limit"),
+        ("limit=51", "limit"),
+        ("limit=ten", "limit"),
+        ("previous=maybe", "previous"),
+        ("user=%00", "user"),
+        ("since=2026-01-01", "since"),
+    ],
+)
+def test_a_series_that_cannot_be_is_refused(api, query, name):
+    answer = api.get(f"/usage/series?{query}")
+    assert_problem(answer, 422, "invalid_query", f"/{name}")
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ("period=03-2026", "period"),
+        ("period=2026-13", "period"),
+        ("period=0001", "period"),
+        ("period=9999", "period"),
+        ("period=2026-03&from=2026-03-01", "period"),
+        ("to=2026-03-01", "from"),
+        ("from=2026-03-02&to=2026-03-01", "from"),
+        ("order=name", "order"),
+        ("group_by=", "group_by"),
+        ("limit=1001", "limit"),
+        ("bucket=day", "bucket"),
+    ],
+)
+def test_an_attribution_that_cannot_be_is_refused(api, query, name):
+    answer = api.get(f"/usage/attribution?{query}")
+    assert_problem(answer, 422, "invalid_query", f"/{name}")
+
+
+def test_nobody_sees_what_others_used(api, stranger, rival, bot, used):
+    used(user="alice-only")
+    theirs = create_bot(account=rival, name="Theirs", actor=SYSTEM, now=MARCH)
+    used(account=rival, by=theirs, tokens=3, user="charlie-only")
+
+    assert march(stranger).json()["totals"]["tokens"] == 3
+    assert march(api).json()["totals"]["tokens"] == 100
+    for name, foreign in (("bot", bot.public_id), ("user", "alice-only")):
+        found = march(stranger, **{name: foreign}).json()
+        absent = march(stranger, **{name: "nothing"}).json()
+        assert found == absent
+        assert found["totals"]["tokens"] == 0
+    text = stranger.get("/usage/attribution?period=2026-03&group_by=user").content
+    assert b"alice" not in text
+
+
+def test_a_key_of_a_project_or_bot_sees_its_own(acme, bot, project, project_api, used):
+    inner = create_bot(
+        account=acme, name="Inner", project=project, actor=SYSTEM, now=MARCH
+    )
+    elsewhere = create_project(
+        account=acme, name="Asia", external_id="asia", actor=SYSTEM, now=MARCH
+    )
+    account_key, _ = create_key(
+        account=acme, name="Secret name", scopes=["*"], actor=SYSTEM, now=MARCH
+    )
+    used(tokens=1)
+    used(by=inner, tokens=10, key_id=account_key.id)
+    used(tokens=100, project_id=elsewhere.id)
+    # A bot without a project, called with a key of this one.
+    used(tokens=1000, project_id=project.id)
+
+    assert march(project_api).json()["totals"]["tokens"] == 1010
+    assert march(project_api, project="asia").json()["totals"]["tokens"] == 0
+    found = rows(march(project_api, group_by="bot", metrics="tokens"))
+    assert [(row["name"], row["tokens"]) for row in found] == [
+        (None, 1000),
+        ("Inner", 10),
+    ]
+    by_key = project_api.get("/usage/attribution?period=2026-03&group_by=key")
+    assert b"Secret" not in by_key.content
+    bound = key_api(acme, bot=inner)
+    assert march(bound).json()["totals"]["tokens"] == 10
+    assert march(bound, bot=bot.public_id).json()["totals"]["tokens"] == 0
+
+
+@pytest.mark.parametrize("role", ["owner", "operator", "auditor", "viewer"])
+def test_roles(acme, bob, used, role):
+    used()
+    Member.objects.filter(person=bob).update(role=role)
+
+    assert march(person_api(bob)).json()["totals"]["tokens"] == 100
+    answer = person_api(bob).get("/usage/attribution?period=2026-03&account=acme")
+    assert answer.status_code == 200
+
+
+def test_a_key_without_the_scope_sees_nothing(acme):
+    for path in ("series", "attribution?group_by=nonsense"):
+        answer = key_api(acme, ["decide"]).get(f"/usage/{path}")
+        assert_problem(answer, 403, "missing_scope")
+
+
+def test_an_account_has_no_events_read(api, used, django_assert_max_num_queries):
+    used()
+    with django_assert_max_num_queries(14) as asked:
+        march(api, group_by="bot", previous="true")
+    events = [q["sql"] for q in asked if "usage_usageevent" in q["sql"]]
+    # Only whether anything waits to be rolled up.
+    assert [sql for sql in events if "LIMIT 2001" not in sql] == []
+
+
+def test_what_is_read_at_once_is_what_was_recorded(api):
+    """Another account's rows do not matter: there are none."""
+    create_account(slug="empty", owner_email="e@example.com", now=MARCH)
+    found = api.get("/usage/attribution").json()
+
+    assert found["data"] == []
+    assert found["totals"]["cost"] == "0"
