@@ -11,10 +11,11 @@ from rest_framework.response import Response
 from accounts.errors import NotFound
 from api import examples
 from api.callers import Caller, queried_bot, referred_bot
-from api.endpoint import Endpoint
-from api.fields import Body, Choice, Count, JsonObject, Moment, Text
+from api.endpoint import Endpoint, invalid_query
+from api.fields import Body, Choice, Count, JsonObject, Moment, Text, instant
 from api.listing import PAGING, each, listed
 from api.schema import filters, operation, page, page_of
+from retention.holding import delete_conversation, delete_message
 from usage.conversations import (
     MAX_TEXT_CHARACTERS,
     ROLES,
@@ -22,7 +23,7 @@ from usage.conversations import (
     conversation_of,
     conversations,
     create_conversation,
-    delete_conversation,
+    message_of,
     messages,
 )
 from usage.models import Conversation, Message
@@ -96,7 +97,7 @@ class Conversations(Endpoint):
     """The conversations of an account."""
 
     scopes = {"GET": "conversations:read", "POST": "conversations:write"}
-    queries = PAGING | {"bot", "user", "external_id"}
+    queries = PAGING | {"bot", "user", "external_id", "from", "to"}
 
     @operation(
         "conversations_list",
@@ -107,6 +108,10 @@ class Conversations(Endpoint):
             bot="id or external id of a bot",
             user="of this user",
             external_id="with this external id",
+            **{
+                "from": "last active at or after this moment",
+                "to": "last active before this moment",
+            },
         ),
     )
     def get(self, request: Request) -> Response:
@@ -119,6 +124,13 @@ class Conversations(Endpoint):
         for name in ("user", "external_id"):
             value = self.query(name)
             rows = rows if value is None else rows.filter(**{name: value})
+        for name, lookup in (("from", "gte"), ("to", "lt")):
+            text = self.query(name)
+            if text is not None:
+                moment = instant(text)
+                if moment is None:
+                    raise invalid_query(name, "must be a moment with an offset")
+                rows = rows.filter(**{f"last_activity_at__{lookup}": moment})
         return listed(
             request,
             rows,
@@ -168,7 +180,10 @@ class OneConversation(Endpoint):
         status=204,
     )
     def delete(self, request: Request, conversation_id: str) -> Response:
-        """Delete a conversation and its messages; what was counted stays."""
+        """Delete a conversation and its messages; what was counted stays.
+
+        One that a legal hold keeps is refused with 409 `held`.
+        """
         caller = self.caller
         delete_conversation(
             conversation=_visible_conversation(caller, conversation_id),
@@ -215,3 +230,40 @@ class Messages(Endpoint):
         values = self.body(MessageBody)
         made = append_message(conversation=found, now=timezone.now(), **values)
         return Response(MessageAnswer(made).data, status=201)
+
+
+class OneMessage(Endpoint):
+    """One message."""
+
+    scopes = {"GET": "conversations:read", "DELETE": "conversations:write"}
+
+    @operation(
+        "conversations_read_message",
+        "Read a message",
+        answer=MessageAnswer,
+        shows=examples.MESSAGE,
+    )
+    def get(self, request: Request, conversation_id: str, message_id: str) -> Response:
+        """Read a message."""
+        found = _visible_conversation(self.caller, conversation_id)
+        return Response(MessageAnswer(message_of(found, message_id)).data)
+
+    @operation(
+        "conversations_delete_message",
+        "Delete a message",
+        answer=None,
+        shows=None,
+        status=204,
+    )
+    def delete(
+        self, request: Request, conversation_id: str, message_id: str
+    ) -> Response:
+        """Delete a message; 409 `held` if a legal hold keeps its conversation."""
+        caller = self.caller
+        found = _visible_conversation(caller, conversation_id)
+        delete_message(
+            message=message_of(found, message_id),
+            actor=caller.actor,
+            now=timezone.now(),
+        )
+        return Response(status=204)

@@ -1,6 +1,6 @@
 """What is told when pruning waits or falls behind: loudly, once (CONTRACT E2)."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db.models import Q, QuerySet
 
@@ -8,11 +8,10 @@ from alerts.models import Alert
 from alerts.services import open_alert
 from retention.jobs import Job
 from retention.models import PruneRun
-from retention.selectors import due_since
+from retention.selectors import OVERDUE_AFTER, due_since
 
 PAUSED = "retention_paused"
 OVERDUE = "retention_overdue"
-OVERDUE_AFTER = timedelta(hours=24)
 _OWNERS = (("email", ""),)
 _WHY = {
     PruneRun.Waiting.SHARE: (

@@ -88,14 +88,21 @@ def wait(run: PruneRun, *, why: str, **facts: Any) -> bool:
 
 
 def confirm(run: PruneRun, *, by: str, now: datetime) -> bool:
-    """Let a run go on that waited for a person."""
-    return _change(
-        run,
-        state=State.RUNNING,
-        waiting_for="",
-        confirmed_at=now,
-        confirmed_by=by[:300],
-    )
+    """Note a person's word for an open run."""
+    return _change(run, **_confirmed(by, now))
+
+
+def confirm_waiting(run: PruneRun, *, by: str, now: datetime) -> bool:
+    """Note a person's word for a run that waits; False if it does not any more."""
+    waiting = PruneRun.objects.filter(id=run.id, state=State.WAITING)
+    changed = bool(waiting.update(**_confirmed(by, now)))
+    run.refresh_from_db()
+    return changed
+
+
+def _confirmed(by: str, now: datetime) -> dict[str, Any]:
+    word = {"confirmed_at": now, "confirmed_by": by[:300]}
+    return {"state": State.RUNNING, "waiting_for": "", **word}
 
 
 def close(

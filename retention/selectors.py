@@ -17,6 +17,8 @@ from retention import targets
 from retention.jobs import Job, default_jobs, job_of
 from retention.models import LegalHold, PruneRun
 
+OVERDUE_AFTER = timedelta(hours=24)
+
 
 def runs(
     account: Account, policy: Policy | None = None, *, project: Project | None = None
@@ -62,6 +64,11 @@ class Pending:
     last_run: PruneRun | None
     last_success: PruneRun | None
     open_run: PruneRun | None
+
+    def is_overdue(self, now: datetime) -> bool:
+        """Say whether something should have gone a day ago (CONTRACT E2)."""
+        since = self.overdue_since
+        return since is not None and now - since >= OVERDUE_AFTER
 
 
 def pending(

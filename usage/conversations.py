@@ -175,6 +175,24 @@ def conversation_of(
     return found
 
 
+def conversation_by_reference(account: Account, ref: str) -> Conversation:
+    """Return the conversation with this id, or the only one with this external id.
+
+    Raises NotFound, also when several bots have one with that external id.
+    """
+    found = conversations(account)
+    try:
+        found = found.filter(id=ids.decode_id(Conversation.prefix, ref))
+    except ids.InvalidId:
+        if not _storable(ref):
+            raise NotFound from None
+        found = found.filter(external_id=ref)
+    rows = list(found[:2])
+    if len(rows) != 1:
+        raise NotFound
+    return rows[0]
+
+
 def messages(conversation: Conversation) -> QuerySet[Message]:
     """Return a conversation's messages, oldest first."""
     mine = Q(account_id=conversation.account_id, conversation_id=conversation.id)

@@ -132,3 +132,35 @@ def test_bindings_hide_the_conversations_of_others(
     assert bound.get(path).status_code == 200
     answer = bound.post("/conversations", {"bot": other})
     assert_problem(answer, 422, "unknown_reference", "/bot")
+
+
+def test_lists_go_by_last_activity(api, bot):
+    for day in (1, 2, 3):
+        body = {"bot": bot.public_id, "last_activity_at": f"2025-01-0{day}T00:00:00Z"}
+        assert api.post("/conversations", body).status_code == 201
+    for query, count in [
+        ("from=2025-01-02T00:00:00Z", 2),
+        ("to=2025-01-02T00:00:00Z", 1),
+        ("from=2025-01-02T00:00:00Z&to=2025-01-03T00:00:00Z", 1),
+    ]:
+        assert len(api.get(f"/conversations?{query}").json()["data"]) == count
+    refused = api.get("/conversations?from=yesterday")
+    assert_problem(refused, 422, "invalid_query", "/from")
+
+
+def test_one_message_is_read_and_deleted(api, stranger, conversation):
+    path = f"/conversations/{conversation['id']}/messages"
+    made = api.post(path, {"role": "user"}).json()
+
+    assert api.get(f"{path}/{made['id']}").json() == made
+    for method in ("GET", "DELETE"):
+        foreign = stranger.call(method, f"{path}/{made['id']}")
+        absent = api.call(method, f"{path}/msg_x")
+        assert_problem(foreign, 404, "not_found")
+        assert foreign.content == absent.content
+    other = api.post("/conversations", {"bot": conversation["bot"]}).json()["id"]
+    elsewhere = api.get(f"/conversations/{other}/messages/{made['id']}")
+    assert_problem(elsewhere, 404, "not_found")
+    assert api.delete(f"{path}/{made['id']}").status_code == 204
+    assert_problem(api.get(f"{path}/{made['id']}"), 404, "not_found")
+    assert api.get(path).json()["data"] == []

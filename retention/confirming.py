@@ -1,0 +1,54 @@
+"""A person's word for a run that waits: typed, so that nobody gives it by accident."""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from accounts.actors import Actor
+from accounts.errors import Conflict, InvalidBody
+from accounts.services import append_change
+from retention import clocks, receipts
+from retention.models import PruneRun
+from retention.services import go_on_with
+
+# What one request does of it; the worker does the rest.
+AT_ONCE_SECONDS = 5.0
+
+
+class NotWaiting(Conflict):
+    """The run does not wait for anybody."""
+
+    code = "not_waiting"
+    title = "The run does not wait for a person."
+
+
+def confirm_run(
+    *, run: PruneRun, typed: str | int, actor: Actor, now: datetime
+) -> PruneRun:
+    """Let a run go on that waits, and begin with it at once.
+
+    `typed` is the policy's name or the number of rows that are due, as the run says
+    it. Raises NotWaiting, and InvalidBody if something else was typed.
+    """
+    if run.state != PruneRun.State.WAITING:
+        raise NotWaiting
+    name = None if run.policy is None else run.policy.name
+    if str(typed).strip() not in (str(run.due), f"{run.due:,}", name):
+        detail = f"must be the policy's name, or the number of rows that go: {run.due}"
+        raise InvalidBody(errors=[{"pointer": "/confirm", "detail": detail}])
+    with transaction.atomic():
+        waited_for = run.waiting_for
+        who = actor.label or actor.id
+        if not receipts.confirm_waiting(run, by=who, now=now):
+            raise NotWaiting
+        if waited_for == PruneRun.Waiting.CLOCK:
+            clocks.remember(now)
+        append_change(
+            account=run.account,
+            actor=actor,
+            action="run.confirmed",
+            target=run.public_id,
+            changes=[{"field": "due", "before": None, "after": run.due}],
+            now=now,
+        )
+    return go_on_with(run, now=now, budget_seconds=AT_ONCE_SECONDS)
