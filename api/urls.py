@@ -18,6 +18,7 @@ from api import (
     prices,
     projects,
     reports,
+    retention_urls,
     webhooks,
 )
 
@@ -70,6 +71,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/conversations", conversations.Conversations.as_view()),
     path(_CONVERSATION, conversations.OneConversation.as_view()),
     path(f"{_CONVERSATION}/messages", conversations.Messages.as_view()),
+    *retention_urls.urlpatterns,
     path("v1/alerts", alerts.Alerts.as_view()),
     path(_ALERT, alerts.OneAlert.as_view()),
     path(f"{_ALERT}/ack", alerts.AcknowledgeAlert.as_view()),
