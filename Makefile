@@ -10,7 +10,8 @@ INSTALL := install --no-compile --no-deps --require-hashes
 
 .DEFAULT_GOAL := help
 FAULTS ?= short
-.PHONY: help run install test faults bench browser check fmt lock clean
+FUZZ ?= 100000
+.PHONY: help run install test faults fuzz bench browser check fmt lock clean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -22,6 +23,9 @@ install: .venv/dev-installed ## Install what the checks and tests need
 
 test: .venv/dev-installed .venv/node-installed browser ## Run all tests, on servers of their own
 	$(BIN)/python -m pytest -n 2
+
+fuzz: .venv/dev-installed ## Send a running server what it does not expect (FUZZ=100000)
+	$(BIN)/python -m tests.live.fuzz $(FUZZ)
 
 bench: .venv/dev-installed ## Measure the ledger, write docs/performance.md (BENCH=quick)
 	BENCH=$(BENCH) $(BIN)/python -m tests.bench

@@ -124,40 +124,42 @@ def _guarded(*scopes: str) -> Callable[[Endpoint], HotRoute]:
                 caller = await ring.caller(header, scopes, bodies.utc_now())
                 return await endpoint(request, caller)
             except DomainError as error:
-                return await _refuse(ring, header, error)
+                return await _refuse(ring, request, error)
             except ClientGone:
                 raise
             except Exception as fault:  # noqa: BLE001 (nothing above says it better)
-                return _broken(fault)
+                return _broken(request, fault)
 
         return HotRoute(answer)
 
     return wrap
 
 
-async def _refuse(ring: KeyRing, header: str | None, error: DomainError) -> Reply:
+async def _refuse(ring: KeyRing, request: HotRequest, error: DomainError) -> Reply:
     """A bad key comes before every other fault (CONTRACT G2)."""
+    given = request.header(_REQUEST_ID)
     if not isinstance(error, InvalidKey | Unavailable) and error.status < 500:
         try:
+            header = request.header(b"authorization")
             await ring.check_again(header, bodies.utc_now())
         except (InvalidKey, Unavailable) as first:
-            return failed(first)
-    return failed(error)
+            return failed(first, given)
+    return failed(error, given)
 
 
-def failed(error: DomainError) -> Reply:
+def failed(error: DomainError, request_id: str | None = None) -> Reply:
     """Answer an error as problem+json (CONTRACT G1)."""
     told = [
         (name.lower().encode("latin-1"), value.encode("latin-1"))
         for name, value in headers(error).items()
     ]
-    told.append((_REQUEST_ID, request_id_for(None).encode()))
+    told.append((_REQUEST_ID, request_id_for(request_id).encode()))
     return Reply(_encode(problem(error)), error.status, PROBLEM_TYPE.encode(), (*told,))
 
 
-def _broken(fault: Exception) -> Reply:
+def _broken(request: HotRequest, fault: Exception) -> Reply:
     """Tell of a fault of ours, and log it under the same name."""
-    reply = failed(InternalError())
+    reply = failed(InternalError(), request.header(_REQUEST_ID))
     named = dict(reply.told)[_REQUEST_ID].decode()
     _LOG.error("a hot route broke", exc_info=fault, extra={"request_id": named})
     return reply
