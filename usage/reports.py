@@ -51,13 +51,18 @@ Sums = dict[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Of what a report is: None is all. `user` and `model` empty is none."""
+    """Of what a report is: None is all. `user` and `model` empty is none.
+
+    `no_project` is what has none, `models` what models start with.
+    """
 
     project: UUID | None = None
     bot: UUID | None = None
     user: str | None = None
     model: str | None = None
     key: UUID | None = None
+    no_project: bool = False
+    models: str = ""
 
     def named(self) -> dict[str, Any]:
         """Return those that are set."""
@@ -146,6 +151,10 @@ class Report:
             rows, column = self._summaries(slices)
         else:
             rows, column = self._rollups(slices)
+        if self.filters.no_project:
+            rows = rows.filter(project_id=None)
+        if self.filters.models:
+            rows = rows.filter(model__startswith=self.filters.models)
         wanted = list(groups)
         if wanted and column:
             rows = rows.filter(_among(column, wanted))
