@@ -25,6 +25,20 @@ from django.db.backends.utils import CursorWrapper
 from usage.models import RollupProgress
 from usage.summaries import SUMMARIZE, rebuild_stale, row_minutes, strange_zones
 
+# What any tenant may send must not stop the rollups of all: a sum that no column can
+# hold stays at the most that one can.
+_MOST = 2**63 - 1
+_METRICS = ("tokens", "input_tokens", "output_tokens", "messages", "conversations")
+_METRICS += ("calls", "cost")
+_SUMMED = ", ".join(
+    f"least(coalesce(sum({name}), 0), {_MOST})::bigint AS {name}" for name in _METRICS
+)
+_ADDED = ", ".join(
+    f"{name} = least(r.{name}::numeric + excluded.{name}, {_MOST})::bigint"
+    for name in _METRICS
+)
+>>>>>>> Stashed changes
+
 # The key is a digest of the combination; JSON keeps a null apart from an empty text.
 _ROLL_UP = """WITH e AS MATERIALIZED (
 SELECT account_id, date_bin(make_interval(mins => coalesce(
@@ -32,10 +46,7 @@ SELECT account_id, date_bin(make_interval(mins => coalesce(
  project_id, bot_id, key_id, coalesce("user", '') AS "user",
  coalesce(model, '') AS model,
  CASE WHEN a.timezone = ANY(%(strange)s::text[]) THEN 'UTC' ELSE a.timezone END AS zone,
- count(*) AS events, sum(tokens) AS tokens, sum(input_tokens) AS input_tokens,
- sum(output_tokens) AS output_tokens, sum(messages) AS messages,
- sum(conversations) AS conversations, sum(calls) AS calls,
- coalesce(sum(cost), 0) AS cost, count(*) FILTER (WHERE cost IS NULL) AS unpriced
+ count(*) AS events, {summed}, count(*) FILTER (WHERE cost IS NULL) AS unpriced
 FROM usage_usageevent AS u JOIN accounts_account AS a ON a.id = u.account_id
 WHERE {which}
 GROUP BY 1, 2, 3, 4, 5, 6, 7, 8),
@@ -48,22 +59,17 @@ SELECT encode(substring(sha256(convert_to(jsonb_build_array(account_id,
   'UTF8')) FROM 1 FOR 16), 'hex')::uuid, account_id, hour, project_id, bot_id, key_id,
  "user", model, events, tokens, input_tokens, output_tokens, messages, conversations,
  calls, cost, unpriced FROM e
-ON CONFLICT (id) DO UPDATE SET events = r.events + excluded.events,
- tokens = r.tokens + excluded.tokens,
- input_tokens = r.input_tokens + excluded.input_tokens,
- output_tokens = r.output_tokens + excluded.output_tokens,
- messages = r.messages + excluded.messages,
- conversations = r.conversations + excluded.conversations,
- calls = r.calls + excluded.calls, cost = r.cost + excluded.cost,
+ON CONFLICT (id) DO UPDATE SET events = r.events + excluded.events, {added},
  unpriced = r.unpriced + excluded.unpriced),
 summed AS ({summarize})
 SELECT coalesce(sum(events), 0)::bigint FROM e"""
 
+<<<<<<< Updated upstream
 _LITTLE = 2_000
 _WAITING = """SELECT count(*) FROM (SELECT 1 FROM usage_usageevent
 WHERE written_by >= coalesce((SELECT horizon FROM usage_rollupprogress), 0)::text::xid8
 LIMIT %(limit)s) AS waiting"""
-
+=======
 _BETWEEN = "written_by >= %(low)s::text::xid8 AND written_by < %(high)s::text::xid8"
 
 # Whether a row was written here by the transaction it names. In a restored dump it was
@@ -99,7 +105,9 @@ def roll_up(*, now: datetime) -> int:
         bounds = {"low": progress.horizon, "high": high, **_zones(cursor, now)}
         restored = high < progress.horizon
         which = _AFTER_RESTORE if restored else _BETWEEN
-        rolled_up = _ROLL_UP.format(which=which, summarize=SUMMARIZE)
+        rolled_up = _ROLL_UP.format(
+            which=which, summarize=SUMMARIZE, summed=_SUMMED, added=_ADDED
+        )
         cursor.execute(rolled_up, bounds)
         count = int(cursor.fetchone()[0])
         if restored:

@@ -33,9 +33,14 @@ SUMS = (
     "cost",
     "unpriced",
 )
-_SUMMED = ", ".join(f"sum({name}) AS {name}" for name in SUMS)
+# A sum that no column can hold stays at the most that one can.
+_MOST = 2**63 - 1
+_SUMMED = ", ".join(f"least(sum({name}), {_MOST})::bigint AS {name}" for name in SUMS)
 _COLUMNS = ", ".join(SUMS)
-_ADDED = ", ".join(f"{name} = t.{name} + excluded.{name}" for name in SUMS)
+_ADDED = ", ".join(
+    f"{name} = least(t.{name}::numeric + excluded.{name}, {_MOST})::bigint"
+    for name in SUMS
+)
 
 # What is read is named `e`: account_id, hour, project_id, bot_id, key_id, user, model,
 # the zone, and the sums. The key is a digest of the combination.

@@ -12,7 +12,7 @@ from accounts.actors import SYSTEM
 from accounts.services import create_account, create_bot
 from tests.usage.quiet import until_others_have_ended
 from usage import rollups
-from usage.models import HourlyRollup, RollupProgress, UsageEvent
+from usage.models import HourlyRollup, RollupProgress, UsageEvent, UsageSummary
 
 NOW = datetime(2026, 11, 21, 12, 30, tzinfo=UTC)
 HOUR = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -65,6 +65,20 @@ def test_events_of_an_hour_are_added_up(record):
     assert (row.hour, row.events, row.calls, row.tokens) == (HOUR, 3, 3, 30)
     assert (row.cost, row.unpriced, row.messages) == (12, 1, 2)
     assert (row.input_tokens, row.output_tokens) == (4, 6)
+
+
+def test_a_sum_that_no_column_holds_does_not_stop_the_others(record):
+    """One tenant sends more than 2^63 within an hour: everybody's usage goes on."""
+    for _ in range(2):
+        record(tokens=2**63 - 2)
+    roll_up(now=NOW)
+    record(tokens=2**63 - 2, cost=5)
+    roll_up(now=NOW)
+
+    row = HourlyRollup.objects.get()
+    assert (row.events, row.tokens, row.cost) == (3, 2**63 - 1, 5)
+    summed = UsageSummary.objects.filter(dimension="", grain="day").get()
+    assert (summed.events, summed.tokens) == (3, 2**63 - 1)
 
 
 def test_nothing_is_added_twice(record):
