@@ -37,7 +37,6 @@ _ADDED = ", ".join(
     f"{name} = least(r.{name}::numeric + excluded.{name}, {_MOST})::bigint"
     for name in _METRICS
 )
->>>>>>> Stashed changes
 
 # The key is a digest of the combination; JSON keeps a null apart from an empty text.
 _ROLL_UP = """WITH e AS MATERIALIZED (
@@ -64,12 +63,11 @@ ON CONFLICT (id) DO UPDATE SET events = r.events + excluded.events, {added},
 summed AS ({summarize})
 SELECT coalesce(sum(events), 0)::bigint FROM e"""
 
-<<<<<<< Updated upstream
 _LITTLE = 2_000
 _WAITING = """SELECT count(*) FROM (SELECT 1 FROM usage_usageevent
 WHERE written_by >= coalesce((SELECT horizon FROM usage_rollupprogress), 0)::text::xid8
 LIMIT %(limit)s) AS waiting"""
-=======
+
 _BETWEEN = "written_by >= %(low)s::text::xid8 AND written_by < %(high)s::text::xid8"
 
 # Whether a row was written here by the transaction it names. In a restored dump it was
