@@ -23,6 +23,7 @@ from django.utils.timezone import now  # noqa: E402 (Django comes first)
 
 from accounts.actors import SYSTEM  # noqa: E402
 from accounts.services import (  # noqa: E402
+    archive_bot,
     create_account,
     create_bot,
     create_key,
@@ -76,6 +77,10 @@ class Race:
         )
         self.policy = create_policy(
             account=self.account, document=self.document(10), actor=SYSTEM, now=at
+        )
+        strict = self.document(4) | {"rollout_mode": "off"}
+        self.strict = create_policy(
+            account=self.account, document=strict, actor=SYSTEM, now=at
         )
         self.ports = ports
         self.callers: list[Caller] = []
@@ -138,6 +143,33 @@ class Race:
     def tighten(self) -> None:
         self.forbid(lambda: self.replace(4), lambda: self.replace(10))
 
+    def write(self) -> None:
+        """Write a policy that lets nothing pass, and archive it again."""
+        made = []
+
+        def forbid() -> None:
+            document = self.document(4)
+            told = {"account": self.account, "actor": SYSTEM}
+            made.append(edits.create_policy(document=document, now=now(), **told))
+
+        self.forbid(
+            forbid,
+            lambda: edits.archive_policy(policy=made[0], actor=SYSTEM, now=now()),
+        )
+
+    def switch(self) -> None:
+        """Switch a policy on that lets nothing pass, and off again."""
+        self.forbid(lambda: self.mode("enforce"), lambda: self.mode("off"))
+
+    def mode(self, mode: str) -> None:
+        edits.patch_policy(
+            policy=self.strict,
+            patch={"rollout_mode": mode},
+            actor=SYSTEM,
+            now=now(),
+            expected_revision=None,
+        )
+
     def replace(self, threshold: int) -> None:
         edits.replace_policy(
             policy=self.policy,
@@ -154,7 +186,7 @@ class Race:
         self.callers = [Caller(text, port, bot) for port in self.ports * 2]
         for caller in self.callers:
             caller.start()
-        kinds = (self.block, self.tighten, self.revoke)
+        kinds = (self.block, self.tighten, self.revoke, self.write, self.switch)
         for number in range(rounds):
             kinds[number % len(kinds)]()
         for caller in self.callers:
@@ -177,19 +209,45 @@ class Race:
     def keys(self, rounds: int) -> tuple[int, int]:
         """Use a new key on both lanes, revoke it, use it again: 401 at once."""
         stale = 0
-        body = {"bot": self.bot.public_id}
         for _ in range(rounds):
             key, text = self.key()
-            wires = [(Wire(text), port) for port in self.ports]
-            for wire, port in wires:
-                status, _ = wire.call(port, "POST", AUTHORIZE, body)
-                assert status == 200, status
-            revoke_key(key=key, actor=SYSTEM, now=now())
-            for wire, port in wires:
-                status, _ = wire.call(port, "POST", AUTHORIZE, body)
-                stale += status != 401
-                wire.close()
+            stale += self.stale_after(
+                lambda key=key: revoke_key(key=key, actor=SYSTEM, now=now()),
+                text,
+                self.bot.public_id,
+                401,
+            )
         return rounds, stale
+
+    def bots(self, rounds: int) -> tuple[int, int]:
+        """Call for a new bot on both lanes, archive it, call again: 404 at once."""
+        stale = 0
+        _, text = self.key()
+        for number in range(rounds):
+            bot = create_bot(
+                account=self.account, name=f"new {number}", actor=SYSTEM, now=now()
+            )
+            stale += self.stale_after(
+                lambda bot=bot: archive_bot(bot=bot, actor=SYSTEM, now=now()),
+                text,
+                bot.public_id,
+                404,
+            )
+        return rounds, stale
+
+    def stale_after(self, edit, text: str, bot: str, refusal: int) -> int:
+        """How many of the lanes answer otherwise than they have to after an edit."""
+        wires = [(Wire(text), port) for port in self.ports]
+        for wire, port in wires:
+            status, _ = wire.call(port, "POST", AUTHORIZE, {"bot": bot})
+            assert status == 200, status
+        edit()
+        stale = 0
+        for wire, port in wires:
+            status, _ = wire.call(port, "POST", AUTHORIZE, {"bot": bot})
+            stale += status != refusal
+            wire.close()
+        return stale
 
 
 def main() -> None:
@@ -197,6 +255,7 @@ def main() -> None:
     race = Race(config["ports"], config["number"])
     calls, tried, stale = race.run(config["rounds"])
     keys, stale_keys = race.keys(config["rounds"] // 10)
+    bots, stale_bots = race.bots(config["rounds"] // 10)
     found = {
         "edits": len(race.forbidden),
         "calls": calls,
@@ -204,6 +263,8 @@ def main() -> None:
         "stale_allows": stale,
         "keys": keys,
         "stale_keys": stale_keys,
+        "bots": bots,
+        "stale_bots": stale_bots,
     }
     sys.stdout.write(json.dumps(found))
 
