@@ -8,7 +8,7 @@ from django.db.models import Min, Q, QuerySet
 from accounts import ids
 from accounts.errors import NotFound
 from accounts.models import Account
-from alerts.models import Alert, Delivery, Webhook
+from alerts.models import Alert, Delivery, Notice, Webhook
 
 
 def alerts(account: Account, state: str | None = None) -> QuerySet[Alert]:
@@ -111,3 +111,9 @@ def message_to(webhook: Webhook, public_id: str) -> Delivery:
     if found is None:
         raise NotFound
     return found
+
+
+def keys_told(account: Account, event_type: str, since: datetime) -> set[str]:
+    """Return the keys of what was told of one type since a moment."""
+    told = Notice.objects.filter(account=account, type=event_type)
+    return set(told.filter(happened_at__gte=since).values_list("key", flat=True))

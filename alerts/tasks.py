@@ -7,6 +7,8 @@ from alerts import services
 
 SCHEDULES = [
     ("Deliver alerts", "alerts.deliver_due", 10),
+    ("Tell endpoints and hooks", "alerts.tell_due", 10),
+    ("Forget what was told", "alerts.forget_told", 3_600),
     ("Resolve alerts whose time is over", "alerts.resolve_due", 30),
 ]
 
@@ -21,3 +23,18 @@ def deliver_due() -> int:
 def resolve_due() -> int:
     """Resolve alerts whose time is over."""
     return services.resolve_due(now=timezone.now())
+
+
+@shared_task(name="alerts.tell_due")
+def tell_due() -> int:
+    """Write what happened to endpoints and hooks, and send it."""
+    now = timezone.now()
+    services.announce_due(now=now)
+    services.dispatch_due(now=now)
+    return services.post_due(now=now)
+
+
+@shared_task(name="alerts.forget_told")
+def forget_told() -> int:
+    """Forget what was told long ago."""
+    return services.forget_told(now=timezone.now())

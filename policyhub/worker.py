@@ -19,8 +19,22 @@ from celery.beat import Service  # noqa: E402
 from click import Option  # noqa: E402
 from django.db import close_old_connections  # noqa: E402
 
+from alerts import services as alerts  # noqa: E402
+from alerts.courier import Courier, Round  # noqa: E402
+from policies.services import tell_of_blocks  # noqa: E402
 from policyhub.celery import app  # noqa: E402
+from usage.denials import tell_denials  # noqa: E402
 
+ROUNDS: dict[str, list[Round]] = {
+    "Teller": [
+        lambda now: tell_of_blocks(now=now),
+        lambda now: tell_denials(now=now),
+        lambda now: alerts.announce_due(now=now),
+        lambda now: alerts.dispatch_due(now=now),
+    ],
+    "Mails": [lambda now: alerts.deliver_due(now=now)],
+    "Webhooks": [lambda now: alerts.post_due(now=now)],
+}
 _LOG = logging.getLogger(__name__)
 
 
@@ -77,7 +91,27 @@ class Clock(bootsteps.StartStopStep):
         return ClockThread(worker.app, scheduler)
 
 
+class Couriers(bootsteps.StartStopStep):
+    """Carries messages while the worker runs, whether or not there is a broker."""
+
+    def __init__(self, worker: Any, **options: Any) -> None:
+        self._threads: list[Courier] = []
+        super().__init__(worker, **options)
+
+    def start(self, worker: Any) -> None:
+        """Start a thread for each way of telling: a slow one delays itself alone."""
+        self._threads = [Courier(name, rounds) for name, rounds in ROUNDS.items()]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, worker: Any) -> None:
+        """Let them finish what is under way."""
+        for thread in self._threads:
+            thread.stop()
+
+
 app.user_options["worker"].add(
     Option(("--clock",), is_flag=True, default=False, help="run beat as a thread")
 )
 app.steps["worker"].add(Clock)
+app.steps["worker"].add(Couriers)

@@ -23,6 +23,7 @@ from policies.selectors import blocks, rule_of
 from policies.services import lift_blocks
 from usage import counters
 from usage.resets import empty_counters
+from usage.resolving import after_edit
 from usage.safety import fire_after_edit
 from usage.selectors import from_model
 
@@ -155,6 +156,7 @@ def archive_policy(
         reason=reason,
     )
     lift_blocks(policy=archived, actor=actor, now=now, reason="policy archived")
+    after_edit(policy=archived, before=None, now=now)
     return archived
 
 
@@ -196,6 +198,7 @@ def _follow_up(
     if policy.type != Policy.Type.USAGE:
         return policy
     _count_anew(policy, before, actor=actor, now=now)
+    after_edit(policy=policy, before=before, now=now)
     if policy.rollout_mode == Policy.Rollout.OFF:
         lift_blocks(policy=policy, actor=actor, now=now, reason="policy switched off")
         return policy

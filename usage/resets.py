@@ -18,6 +18,7 @@ from policies.selectors import blocks, rule_of
 from policies.services import lift_blocks
 from usage import windows
 from usage.models import Adjustment, Counter
+from usage.resolving import after_reset
 from usage.selectors import CounterReading, readings_of
 
 PERIODS = ("day", "month", "all")
@@ -46,7 +47,8 @@ def reset_policy(
     named = policy.counters.filter(limit_key__in=keys)
     if subject is not None:
         named = named.filter(subject=[list(pair) for pair in subject])
-    for row in _current(named, now):
+    emptied = _current(named, now)
+    for row in emptied:
         _empty(row, kind="reset", actor=actor, now=now, reason=reason)
     # A block may outlast the window that it came from.
     blocking = blocks(policy.account, policy, live_at=now).values("counter")
@@ -57,7 +59,7 @@ def reset_policy(
         reason=reason or "reset",
         only_counters=named.filter(id__in=blocking).values_list("id", flat=True),
     )
-    append_change(
+    change = append_change(
         account=policy.account,
         actor=actor,
         action="policy.reset",
@@ -65,6 +67,10 @@ def reset_policy(
         changes=[{"field": "period", "before": None, "after": period}],
         reason=reason,
         now=now,
+    )
+    ids_of_emptied = [row.id for row in emptied]
+    after_reset(
+        policy=policy, counters=ids_of_emptied, change=change, actor=actor, now=now
     )
     return readings_of(policy=policy, now=now)
 
@@ -121,7 +127,7 @@ def clear_block(
     fresh.lifted_by = actor.label or actor.id
     fresh.lift_reason = reason or "cleared"
     fresh.save(update_fields=["lifted_at", "lifted_by", "lift_reason"])
-    append_change(
+    change = append_change(
         account=fresh.account,
         actor=actor,
         action="block.cleared",
@@ -130,6 +136,8 @@ def clear_block(
         reason=reason,
         now=now,
     )
+    emptied = [] if counter is None else [counter.id]
+    after_reset(policy=policy, counters=emptied, change=change, actor=actor, now=now)
     return fresh
 
 

@@ -3,13 +3,16 @@
 from celery import shared_task
 from django.utils import timezone
 
-from usage import expiry, rollups, safety, upkeep
+from policies.services import tell_of_blocks
+from usage import denials, expiry, rollups, safety, upkeep
 
 SCHEDULES = [
     ("Roll up usage", "usage.roll_up", 15),
     ("Expire reservations", "usage.expire_reservations", 15),
     ("End windows and blocks", "usage.end_windows", 15),
     ("Evaluate thresholds", "usage.evaluate_thresholds", 60),
+    ("Tell of blocks", "usage.tell_of_blocks", 10),
+    ("Tell of refused calls", "usage.tell_denials", 10),
     ("Forget old event ids", "usage.prune_event_ids", 3_600),
     ("Forget answers to be replayed", "usage.prune_first_answers", 3_600),
 ]
@@ -49,3 +52,15 @@ def prune_event_ids() -> int:
 def prune_first_answers() -> int:
     """Forget answers whose Idempotency-Key is too old to be sent again."""
     return upkeep.prune_first_answers(now=timezone.now())
+
+
+@shared_task(name="usage.tell_of_blocks")
+def tell_blocks() -> int:
+    """Tell people of blocks that began or ended."""
+    return tell_of_blocks(now=timezone.now())
+
+
+@shared_task(name="usage.tell_denials")
+def tell_denials() -> int:
+    """Tell the endpoints that want it of refused calls."""
+    return denials.tell_denials(now=timezone.now())

@@ -34,7 +34,7 @@ THEN a.counter::uuid END"""
 _RESOLVE_ALERTS = f"""UPDATE alerts_alert SET state = 'resolved',
 resolved_at = coalesce(resets_at, %(now)s)
 WHERE id IN (SELECT a.id FROM alerts_alert AS a {_COUNTER_OF_ALERT}
-WHERE a.state <> 'resolved' AND a.counter <> ''
+WHERE a.state <> 'resolved' AND a.counter <> '' AND a.kind IN ('limit', 'forecast')
 AND ((c.id IS NULL AND a.resets_at IS NULL) OR a.resets_at <= %(now)s)
 AND c.kind IS DISTINCT FROM 'rolling'
 ORDER BY a.id LIMIT %(limit)s FOR UPDATE OF a SKIP LOCKED)"""  # noqa: S608
@@ -71,7 +71,7 @@ def resolve_alerts(*, now: datetime, limit: int = 5_000) -> int:
         ended = cursor.rowcount
         cursor.execute(_ROLLING_ALERTS)
         rolling = cursor.fetchall()
-    over = _below_their_step(rolling, now)
+    over = below_their_step(rolling, now)
     return ended + sum(resolve_alert(alert_id=alert, now=now) for alert in over)
 
 
@@ -105,7 +105,11 @@ def _forget(sql: str, before: datetime, batch: int, batches: int) -> int:
     return forgotten
 
 
-def _below_their_step(rows: list[tuple[UUID, int, UUID]], now: datetime) -> list[UUID]:
+def below_their_step(rows: list[tuple[UUID, int, UUID]], now: datetime) -> list[UUID]:
+    """Return the alerts of (alert, step, counter) whose step is not used up (any more).
+
+    An alert about a limit that its policy no longer has is one of them.
+    """
     if not rows:
         return []
     wanted = Counter.objects.filter(id__in={row[2] for row in rows})

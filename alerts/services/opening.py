@@ -15,7 +15,8 @@ from alerts.models import Alert, Delivery
 
 _RESOLVE = """UPDATE alerts_alert SET state = 'resolved', resolved_at = resets_at
 WHERE id IN (SELECT id FROM alerts_alert
-WHERE state <> 'resolved' AND resets_at <= %s AND counter = ''
+WHERE state <> 'resolved' AND resets_at <= %s
+AND (counter = '' OR kind NOT IN ('limit', 'forecast'))
 ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED)"""
 
 

@@ -13,6 +13,7 @@ from policies.services.blocking import (
     unblock_bot,
 )
 from policies.services.labelling import label_policy
+from policies.services.telling import tell_of_blocks
 from policies.services.writing import (
     archive_policy,
     create_policy,
@@ -30,5 +31,6 @@ __all__ = [
     "restore_bot",
     "restore_revision",
     "revoke_bot",
+    "tell_of_blocks",
     "unblock_bot",
 ]

@@ -20,6 +20,7 @@ from accounts.services import (
 from policies.covers import cover_of_bot
 from policies.models import Block, Policy
 from policies.selectors import blocks_of_bot
+from policies.services.telling import tell_of_restore, tell_of_revoke
 
 
 @transaction.atomic
@@ -96,6 +97,7 @@ def revoke_bot(*, bot: Bot, reason: str, actor: Actor, now: datetime) -> Bot:
         bot=bot, state=Bot.State.REVOKED, reason=reason, actor=actor, now=now
     )
     revoke_keys_of_bot(bot=revoked, actor=actor, now=now, reason="bot revoked")
+    tell_of_revoke(bot=revoked, actor=actor, reason=reason, now=now)
     return revoked
 
 
@@ -111,6 +113,7 @@ def restore_bot(*, bot: Bot, reason: str, actor: Actor, now: datetime) -> Bot:
     )
     revokes = _live(Block.objects.filter(bot=bot, kind=Block.Kind.REVOKE), now)
     _lift(revokes, actor=actor, now=now, reason=reason)
+    tell_of_restore(bot=restored, actor=actor, reason=reason, now=now)
     return restored
 
 
