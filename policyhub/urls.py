@@ -1,5 +1,6 @@
 """Which app answers which path. The lane answers its hot routes before this."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
@@ -17,3 +18,6 @@ urlpatterns = [
     path("api/", include("api.urls")),
     path("", include("dashboard.urls")),
 ]
+if settings.POLICYHUB_MAIL_EVENTS:
+    # Without its secret anybody could report that an address bounced.
+    urlpatterns.insert(0, path("anymail/", include("anymail.urls")))
