@@ -6,6 +6,7 @@ from dashboard import themes
 from dashboard.pages import (
     alerts,
     bots,
+    confirmations,
     conversations,
     decisions,
     doors,
@@ -70,5 +71,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", doors.landing, name="landing"),
     path("theme/", themes.choose, name="theme"),
     path("app/", doors.accounts, name="accounts"),
+    path("confirm/<str:token>/", confirmations.confirm, name="confirm-recipient"),
     path("app/<slug:slug>/", include(account_pages)),
 ]
