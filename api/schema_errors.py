@@ -77,14 +77,15 @@ def name_errors(result: Schema) -> Schema:
 
 def _name(path: str, method: str, operation: Schema) -> None:
     answers = operation["responses"]
-    del answers[_RANGE]
+    told = answers.pop(_RANGE)
+    ours = PROBLEM_TYPE in told["content"]
     parameters = operation.setdefault("parameters", [])
     if method == "post" and all(p["name"] != _ONCE["name"] for p in parameters):
         parameters.append(_ONCE)
     for status in statuses_of(path, method, operation):
         has_body = "requestBody" in operation
         name = "InvalidQuery" if status == 422 and not has_body else _called(status)
-        refused = {"$ref": f"#/components/responses/{name}"}
+        refused = {"$ref": f"#/components/responses/{name}"} if ours else told
         answers.setdefault(str(status), refused)
     operation["responses"] = dict(sorted(answers.items()))
 

@@ -21,6 +21,7 @@ from api.schema_components import (
     words,
 )
 from api.schema_errors import name_errors
+from api.schema_gateway import GATEWAY_PATHS, GATEWAY_SCHEMAS
 from api.schema_reports import REPORT_SCHEMAS
 from api.schema_system import SYSTEM_PATHS
 
@@ -238,10 +239,11 @@ _PATHS: Final = {
 
 def add_hot_routes(result: Schema, **_future: object) -> Schema:
     """Add the lane's routes, and the schemas that are written by hand."""
-    paths = {**result["paths"], **deepcopy({**_PATHS, **SYSTEM_PATHS})}
+    paths = {**result["paths"], **deepcopy({**_PATHS, **SYSTEM_PATHS, **GATEWAY_PATHS})}
     result["paths"] = dict(sorted(paths.items()))
     components = result.setdefault("components", {})
     schemas = {**components.get("schemas", {}), **SCHEMAS, **_HOT_SCHEMAS}
+    schemas |= GATEWAY_SCHEMAS
     schemas |= REPORT_SCHEMAS
     components["schemas"] = dict(sorted(schemas.items()))
     return name_errors(result)

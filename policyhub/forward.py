@@ -29,6 +29,7 @@ SET_HERE = frozenset(
 BODY_MAX = 10 * 1024 * 1024
 CONNECTIONS = 64
 _TITLES = {
+    400: "The request cannot be understood.",
     413: "The body is too large.",
     502: "The pages failed.",
     503: "The pages are not available.",
@@ -71,6 +72,10 @@ class Pages:
         """Forward one request."""
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1003})
+            return
+        if sum(name == b"host" for name, _ in scope["headers"]) > 1:
+            # Which of them is meant, nobody can say (RFC 9112, 3.2).
+            await problem(send, 400, "bad_request", "There are two Host headers.")
             return
         try:
             body = await _whole_body(receive)

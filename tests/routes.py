@@ -63,7 +63,17 @@ def lane_places() -> list[Place]:
         if isinstance(route, Route) and ":path}" not in route.path:
             methods = {m for m in route.methods or () if m not in ("HEAD", "OPTIONS")}
             found.setdefault(route.path, set()).update(methods)
-    return [Place(path, frozenset(found[path])) for path in sorted(found)]
+    places = [Place(path, frozenset(found[path])) for path in sorted(found)]
+    return [*places, *_gateway_places()]
+
+
+def _gateway_places() -> list[Place]:
+    """The gateway finds its way by itself; this is where it looks."""
+    from gateway.lane import _CHECKS, PREFIX
+
+    posted = [Place(PREFIX + path, frozenset({"POST"})) for path in sorted(_CHECKS)]
+    read = [f"{PREFIX}/models", f"{PREFIX}/models/{{model}}"]
+    return [*posted, *(Place(path, frozenset({"GET"})) for path in read)]
 
 
 def api_places() -> list[Place]:
