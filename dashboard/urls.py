@@ -15,6 +15,7 @@ from dashboard.pages import (
     policies,
     policy_edits,
     retention,
+    settings,
 )
 
 app_name = "dashboard"
@@ -65,12 +66,32 @@ account_pages: list[URLPattern | URLResolver] = [
     path("keys/new/", keys.create, name="key-new"),
     path("keys/<slug:key_id>/revoke/", keys.revoke, name="key-revoke"),
     path("keys/<slug:key_id>/rotate/", keys.rotate, name="key-rotate"),
+    path("settings/", settings.settings, name="settings"),
+    path("settings/save/", settings.save, name="settings-save"),
+    path("settings/invite/", settings.invite, name="invite"),
+    path(
+        "settings/invitations/<slug:invitation_id>/revoke/",
+        settings.uninvite,
+        name="uninvite",
+    ),
+    path(
+        "settings/members/<slug:member_id>/role/",
+        settings.change_role,
+        name="member-role",
+    ),
+    path(
+        "settings/members/<slug:member_id>/remove/",
+        settings.remove,
+        name="member-remove",
+    ),
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", doors.landing, name="landing"),
     path("theme/", themes.choose, name="theme"),
     path("app/", doors.accounts, name="accounts"),
+    path("app/new/", doors.create, name="account-new"),
+    path("join/<str:token>/", doors.join, name="join"),
     path("confirm/<str:token>/", confirmations.confirm, name="confirm-recipient"),
     path("app/<slug:slug>/", include(account_pages)),
 ]

@@ -65,6 +65,7 @@ PLACES: Final = (
     Place("retention", "timer", "Retention"),
     Place("decisions", "scale", "Decisions", facts=True),
     Place("keys", "key-round", "API keys", facts=True),
+    Place("settings", "settings", "Settings"),
 )
 
 
@@ -84,6 +85,11 @@ class Visit:
         return self.member.role in WRITERS
 
     @property
+    def may_manage(self) -> bool:
+        """Whether the member may change the account itself and who is in it."""
+        return self.member.role == Member.Role.OWNER
+
+    @property
     def may_audit(self) -> bool:
         """Whether the member may see decisions and keys."""
         return self.member.role in READERS_OF_FACTS
@@ -99,13 +105,18 @@ class Visit:
 
 
 def page(
-    *, write: bool = False, facts: bool = False, methods: tuple[str, ...] = ("GET",)
+    *,
+    write: bool = False,
+    facts: bool = False,
+    manage: bool = False,
+    methods: tuple[str, ...] = ("GET",),
 ) -> Callable[
     [Callable[Concatenate[Visit, P], HttpResponse]], Callable[..., HttpResponse]
 ]:
     """Make a view of an account's page out of a function of the visit.
 
-    `write`: for owners and operators alone. `facts`: not for viewers.
+    `write`: for owners and operators alone. `facts`: not for viewers. `manage`: for
+    owners alone.
     """
     allowed = {*methods, "HEAD"} if "GET" in methods else set(methods)
 
@@ -121,7 +132,7 @@ def page(
                 return HttpResponseNotAllowed(sorted(allowed))
             try:
                 visit = _visit(request, slug)
-                _admit(visit, write=write, facts=facts)
+                _admit(visit, write=write, facts=facts, manage=manage)
                 with timezone.override(ZoneInfo(visit.account.timezone)):
                     return view(visit, *args, **kwargs)
             except NotFound as error:
@@ -184,8 +195,13 @@ def _visit(request: HttpRequest, slug: str) -> Visit:
     return Visit(request, person, member.account, member, timezone.now())
 
 
-def _admit(visit: Visit, *, write: bool, facts: bool) -> None:
-    if (write and not visit.may_write) or (facts and not visit.may_audit):
+def _admit(visit: Visit, *, write: bool, facts: bool, manage: bool) -> None:
+    wanted = (
+        (write, visit.may_write),
+        (facts, visit.may_audit),
+        (manage, visit.may_manage),
+    )
+    if not all(allowed for asked, allowed in wanted if asked):
         raise PermissionDenied
 
 

@@ -28,7 +28,7 @@ from accounts.services.projects import (
     update_project,
 )
 from accounts.services.records import append_change, bump_version
-from accounts.services.tenants import add_member, create_account
+from accounts.services.tenants import add_member, create_account, open_account
 
 __all__ = [
     "accept_invitation",
@@ -42,6 +42,7 @@ __all__ = [
     "create_key",
     "create_project",
     "invite",
+    "open_account",
     "revoke_invitation",
     "revoke_key",
     "revoke_keys_of_bot",

@@ -12,6 +12,7 @@ from accounts.actors import Actor
 from accounts.errors import Conflict, InvalidBody
 from accounts.models import Account, Member, Person
 from accounts.services.records import append_change, assign, bump_version
+from accounts.services.tenants import trust_address
 
 
 @transaction.atomic
@@ -49,7 +50,7 @@ def create_person(
 
     A person belongs to no account yet, so there is no change history to enter.
     """
-    return Person.objects.create_user(
+    person = Person.objects.create_user(
         email,
         id=ids.new_id(now),
         name=name,
@@ -57,6 +58,8 @@ def create_person(
         is_superuser=is_superuser,
         date_joined=now,
     )
+    trust_address(person)
+    return person
 
 
 @transaction.atomic

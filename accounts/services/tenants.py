@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from allauth.account.models import EmailAddress
 from django.db import transaction
 
 from accounts import ids
@@ -34,6 +35,7 @@ def create_account(
         person = Person.objects.create_user(
             owner_email, password, id=ids.new_id(now), date_joined=now
         )
+        trust_address(person)
     if made:
         append_change(
             account=account,
@@ -51,6 +53,60 @@ def create_account(
             now=now,
         )
     return account
+
+
+def trust_address(person: Person) -> None:
+    """Take a person's e-mail address as confirmed: an admin has vouched for it."""
+    EmailAddress.objects.get_or_create(
+        user=person, email=person.email, defaults={"verified": True, "primary": True}
+    )
+
+
+@transaction.atomic
+def open_account(
+    *, owner: Person, slug: str, name: str, timezone: str, now: datetime
+) -> Account:
+    """Make an account of somebody's own; a taken slug gets a number.
+
+    `timezone` is the name of one that exists.
+    """
+    account = None
+    for number in range(1, 1000):
+        account = _claimed(
+            slug if number == 1 else f"{slug}-{number}", name, timezone, now
+        )
+        if account is not None:
+            break
+    if account is None:
+        raise Conflict("There are too many accounts of this name.")
+    append_change(
+        account=account,
+        actor=Actor.person(owner),
+        action="account.created",
+        target=account.public_id,
+        now=now,
+    )
+    add_member(
+        account=account,
+        person=owner,
+        role=Member.Role.OWNER,
+        actor=Actor.person(owner),
+        now=now,
+    )
+    return account
+
+
+def _claimed(slug: str, name: str, timezone: str, now: datetime) -> Account | None:
+    account, made = Account.objects.get_or_create(
+        slug=slug,
+        defaults={
+            "id": ids.new_id(now),
+            "name": name,
+            "timezone": timezone,
+            "created_at": now,
+        },
+    )
+    return account if made else None
 
 
 @transaction.atomic

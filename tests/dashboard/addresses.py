@@ -5,7 +5,7 @@ def plain_pages(slug):
     """The pages that need no row."""
     at = f"/app/{slug}/"
     names = ["", "gauges/", "policies/", "policies/?type=usage", "bots/", "alerts/"]
-    names += ["alerts/?state=open", "conversations/", "retention/"]
+    names += ["alerts/?state=open", "conversations/", "retention/", "settings/"]
     return [at + name for name in names]
 
 

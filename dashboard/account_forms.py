@@ -1,0 +1,87 @@
+"""The forms of an account itself: its settings, its people."""
+
+from typing import Any
+from zoneinfo import available_timezones
+
+from django import forms
+
+from accounts.models import Account, Member
+from dashboard.forms import ServiceForm
+
+WEEK_DAYS = [
+    (1, "Monday"),
+    (2, "Tuesday"),
+    (3, "Wednesday"),
+    (4, "Thursday"),
+    (5, "Friday"),
+    (6, "Saturday"),
+    (7, "Sunday"),
+]
+ROLES = [
+    ("owner", "Owner: everything, also people and settings"),
+    ("operator", "Operator: policies, bots and keys"),
+    ("auditor", "Auditor: sees everything, changes nothing"),
+    ("viewer", "Viewer: sees all but decisions and keys"),
+]
+
+
+def zones() -> list[tuple[str, str]]:
+    """Return the time zones to choose from."""
+    named = sorted(each for each in available_timezones() if "/" in each)
+    places = [each for each in named if not each.startswith(("Etc/", "SystemV/"))]
+    return [(each, each) for each in ("UTC", *places)]
+
+
+class NewAccountForm(ServiceForm):
+    """An account of one's own."""
+
+    name = forms.CharField(
+        label="Name of the account",
+        max_length=200,
+        help_text="Your company or team. It can be changed later.",
+    )
+    timezone = forms.ChoiceField(
+        label="Time zone",
+        choices=zones,
+        initial="UTC",
+        help_text="Days and months of pages are reckoned in it.",
+    )
+
+
+class AccountForm(ServiceForm):
+    """What owners set for their account."""
+
+    name = forms.CharField(label="Name", max_length=200)
+    timezone = forms.ChoiceField(
+        label="Time zone",
+        choices=zones,
+        help_text="Pages show times in it. Windows of policies name their own.",
+    )
+    week_start = forms.TypedChoiceField(
+        label="Weeks start on", choices=WEEK_DAYS, coerce=int
+    )
+    stores_text = forms.BooleanField(
+        label="Store the text of messages",
+        required=False,
+        help_text="Off, only who, when and how long is kept. Text kept so far stays"
+        " until a retention policy or you delete it.",
+    )
+
+    @staticmethod
+    def of(account: Account) -> dict[str, Any]:
+        """Return the form's values of an account."""
+        fields = ("name", "timezone", "week_start", "stores_text")
+        return {field: getattr(account, field) for field in fields}
+
+
+class RoleForm(forms.Form):
+    """Another role for a member."""
+
+    role = forms.ChoiceField(label="Role", choices=Member.Role.choices)
+
+
+class InviteForm(ServiceForm):
+    """Somebody to ask into the account."""
+
+    email = forms.EmailField(label="E-mail address", max_length=254)
+    role = forms.ChoiceField(label="Role", choices=ROLES, initial="operator")

@@ -1,0 +1,163 @@
+"""The account itself: its settings, the people in it, and who is invited."""
+
+import logging
+from smtplib import SMTPException
+
+from anymail.exceptions import AnymailError
+from django.contrib import messages
+from django.core.mail import EmailMessage
+from django.http import HttpResponse, HttpResponseRedirect
+from django.template.loader import render_to_string
+
+from accounts import selectors, services
+from accounts.errors import DomainError
+from accounts.models import Invitation
+from accounts.services.administration import remove_member, update_account
+from dashboard.account_forms import AccountForm, InviteForm, RoleForm
+from dashboard.forms import ConfirmForm
+from dashboard.joining import link_of
+from dashboard.visits import Visit, attempt, page, render
+
+logger = logging.getLogger(__name__)
+
+
+@page()
+def settings(visit: Visit) -> HttpResponse:
+    """Show the settings, the people and the invitations."""
+    return _show(visit)
+
+
+@page(manage=True, methods=("POST",))
+def save(visit: Visit) -> HttpResponse:
+    """Change name, time zone, week and whether text is stored."""
+    form = AccountForm(visit.request.POST)
+    if not form.is_valid():
+        return _show(visit, form=form)
+    return attempt(
+        visit,
+        lambda: update_account(
+            account=visit.account,
+            changes=form.cleaned_data,
+            actor=visit.actor,
+            now=visit.now,
+        ),
+        done="The settings are saved.",
+        back=visit.address("settings"),
+    )
+
+
+@page(manage=True, methods=("POST",))
+def invite(visit: Visit) -> HttpResponse:
+    """Ask somebody in by e-mail."""
+    form = InviteForm(visit.request.POST)
+    if not form.is_valid():
+        return _show(visit, invite_form=form)
+    try:
+        invitation = services.invite(
+            account=visit.account,
+            actor=visit.actor,
+            now=visit.now,
+            **form.cleaned_data,
+        )
+    except DomainError as error:
+        form.blame(error)
+        return _show(visit, invite_form=form)
+    _send(visit, invitation)
+    return HttpResponseRedirect(visit.address("settings") + "#people")
+
+
+@page(manage=True, methods=("POST",))
+def uninvite(visit: Visit, invitation_id: str) -> HttpResponse:
+    """Take an invitation back."""
+    invitation = selectors.invitation(visit.account, invitation_id)
+    return attempt(
+        visit,
+        lambda: services.revoke_invitation(
+            invitation=invitation, actor=visit.actor, now=visit.now
+        ),
+        done=f"The invitation of {invitation.email} is taken back.",
+        back=visit.address("settings") + "#people",
+    )
+
+
+@page(manage=True, methods=("POST",))
+def change_role(visit: Visit, member_id: str) -> HttpResponse:
+    """Give a member another role."""
+    member = selectors.member(visit.account, member_id)
+    form = RoleForm(visit.request.POST)
+    if not form.is_valid():
+        return _show(visit)
+    return attempt(
+        visit,
+        lambda: services.add_member(
+            account=visit.account,
+            person=member.person,
+            role=form.cleaned_data["role"],
+            actor=visit.actor,
+            now=visit.now,
+        ),
+        done=f"{member.person.email} is {form.cleaned_data['role']} now.",
+        back=visit.address("settings") + "#people",
+    )
+
+
+@page(manage=True, methods=("GET", "POST"))
+def remove(visit: Visit, member_id: str) -> HttpResponse:
+    """Ask, then take a member out of the account."""
+    member = selectors.member(visit.account, member_id)
+    data = visit.request.POST if visit.request.method == "POST" else None
+    form = ConfirmForm(data, expected=member.person.email)
+    if not form.is_valid():
+        code = 422 if form.is_bound else 200
+        context = {"member": member, "form": form}
+        return render(
+            visit, "member_remove.html", context, place="settings", status=code
+        )
+    why = form.cleaned_data["reason"]
+    return attempt(
+        visit,
+        lambda: remove_member(
+            member=member, actor=visit.actor, now=visit.now, reason=why
+        ),
+        done=f"{member.person.email} is no member any more.",
+        back=visit.address("settings") + "#people",
+    )
+
+
+def _send(visit: Visit, invitation: Invitation) -> None:
+    """Send the link; where mail fails, show it, so that it can be sent by hand."""
+    link = link_of(invitation, visit.request)
+    context = {"invitation": invitation, "link": link, "visit": visit}
+    body = render_to_string("dashboard/mail/invitation.txt", context)
+    subject = f"You are invited to {visit.account.name} on PolicyHub"
+    mail = EmailMessage(" ".join(subject.split()), body, to=[invitation.email])
+    try:
+        mail.send()
+    except (SMTPException, OSError, AnymailError) as error:
+        logger.warning("An invitation could not be sent: %s", type(error).__name__)
+        text = f"The mail could not be sent. Send this link to {invitation.email}: "
+        messages.warning(visit.request, text + link)
+    else:
+        messages.success(visit.request, f"{invitation.email} is invited.")
+
+
+def _show(
+    visit: Visit,
+    *,
+    form: AccountForm | None = None,
+    invite_form: InviteForm | None = None,
+) -> HttpResponse:
+    people = [
+        {"member": each, "form": RoleForm({"role": each.role}, prefix=None)}
+        for each in selectors.members(visit.account)
+    ]
+    context = {
+        "form": form or AccountForm(initial=AccountForm.of(visit.account)),
+        "invite_form": invite_form or InviteForm(),
+        "people": people,
+        "invitations": selectors.open_invitations(visit.account, visit.now),
+    }
+    bad = (form and form.is_bound) or (invite_form and invite_form.is_bound)
+    return render(
+        visit, "settings.html", context, place="settings", status=422 if bad else 200
+    )
