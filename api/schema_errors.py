@@ -85,7 +85,9 @@ def _name(path: str, method: str, operation: Schema) -> None:
     for status in statuses_of(path, method, operation):
         has_body = "requestBody" in operation
         name = "InvalidQuery" if status == 422 and not has_body else _called(status)
-        refused = {"$ref": f"#/components/responses/{name}"} if ours else told
+        refused = {"$ref": f"#/components/responses/{name}"}
+        if not ours:
+            refused = {**told, "description": HTTPStatus(status).phrase}
         answers.setdefault(str(status), refused)
     operation["responses"] = dict(sorted(answers.items()))
 
