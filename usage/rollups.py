@@ -28,7 +28,15 @@ from usage.summaries import SUMMARIZE, rebuild_stale, row_minutes, strange_zones
 # What any tenant may send must not stop the rollups of all: a sum that no column can
 # hold stays at the most that one can.
 _MOST = 2**63 - 1
-_METRICS = "tokens input_tokens output_tokens messages conversations calls cost".split()
+_METRICS = (
+    "tokens",
+    "input_tokens",
+    "output_tokens",
+    "messages",
+    "conversations",
+    "calls",
+    "cost",
+)
 _SUMMED = ", ".join(
     f"least(coalesce(sum({name}), 0), {_MOST})::bigint AS {name}" for name in _METRICS
 )
