@@ -181,10 +181,9 @@ async def authorize(request: HotRequest, caller: CallerKey) -> Reply:
     )
     answer = await _ask(request, caller, call)
     told = [REPLAYED] if answer.replayed else []
-    seconds = (answer.body or {}).get("retry_after")
-    if seconds is not None:
-        told.append((b"retry-after", b"%d" % seconds))
-    return Reply(_encode(answer.body), told=(*told,))
+    if answer.retry_after is not None:
+        told.append((b"retry-after", b"%d" % answer.retry_after))
+    return Reply(answer.raw or b"null", told=(*told,))
 
 
 @_guarded("usage:write")
@@ -259,7 +258,7 @@ def _single(answers: Sequence[Answer | EventResult]) -> Answer:
 
 
 def _released(answers: Sequence[Answer | EventResult]) -> Reply:
-    return _answered(_single(answers).body)
+    return Reply(_single(answers).raw or b"null")
 
 
 async def _record_one(

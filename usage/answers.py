@@ -1,8 +1,11 @@
 """The ledger's answers as JSON bodies, and the decision as it is remembered."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+
+from msgspec import Raw
 
 from accounts import ids
 from policies.decision import (
@@ -12,13 +15,12 @@ from policies.decision import (
     retry_after,
 )
 from policies.rules import micros_to_cost
+from usage.counters import Place
 from usage.entries import CallIn, Gate
 from usage.work import Entry, Reserved, Work, public, stamp
 
 _NO_GATE = Gate()
-_FIGURES = ("used", "held", "remaining")
-# What a project's key may not see of a policy that all projects share (G7).
-_NO_FIGURES = dict.fromkeys(_FIGURES)
+_WORDS = ("false", "true")
 
 
 def decision_body(
@@ -26,22 +28,20 @@ def decision_body(
     decision: Decision,
     decision_id: UUID,
     reservation: dict[str, Any] | None,
-    readings: list[dict[str, Any]],
+    readings: Sequence[str],
     now: datetime,
 ) -> dict[str, Any]:
-    """Return a decision as CONTRACT G shows it; `readings` are its reading bodies."""
-    policies = readings
+    """Return a decision as CONTRACT G shows it; `readings` are those of its places."""
     message = decision.message
     key = entry.item.key
     gate = getattr(entry.request, "gate", None) or _NO_GATE
     if key is not None and key.project_id is not None:
-        policies = [
-            {**body, **_NO_FIGURES} if place.match.shared else body
-            for body, place in zip(readings, entry.places, strict=True)
-        ]
-        hidden = any(place.match.shared for place in entry.places)
-        if hidden and decision.policy_id is not None:
-            message = message_without_figures(decision, now)
+        shared = [place.match.shared for place in entry.places]
+        if any(shared):
+            readings = _without_figures(entry, decision)
+            if decision.policy_id is not None:
+                message = message_without_figures(decision, now)
+    policies = "},".join(readings) + "}" if readings else ""
     return {
         "id": ids.encode_id("dec", decision_id),
         "allowed": decision.allowed,
@@ -55,36 +55,56 @@ def decision_body(
         "policy_user": entry.caller.user if entry.caller else None,
         "policy_project_id": entry.project,
         "model": entry.caller.model if entry.caller else None,
-        "triggered_categories": list(gate.triggered_categories),
-        "allowlist_hits": list(gate.allowlist_hits),
-        "denylist_hits": list(gate.denylist_hits),
+        "triggered_categories": gate.triggered_categories,
+        "allowlist_hits": gate.allowlist_hits,
+        "denylist_hits": gate.denylist_hits,
         "retry_after": None if decision.allowed else retry_after(decision, now),
         "created_at": stamp(now),
         "reservation": reservation,
-        "policies": policies,
+        "policies": Raw(f"[{policies}]".encode()),
     }
 
 
-def reading_body(reading: PolicyReading) -> dict[str, Any]:
-    """Return one policy's part of a decision; cost in decimal USD."""
-    money = reading.metric == "cost"
-    body: dict[str, Any] = {
-        "policy_id": reading.policy_id,
-        "revision": reading.revision,
-        "action": reading.action,
-        "metric": reading.metric,
-        "threshold": reading.threshold,
-        "used": reading.used,
-        "held": reading.held,
-        "remaining": reading.remaining,
-        "resets_at": stamp(reading.resets_at),
-        "exceeded": reading.exceeded,
-        "enforced": reading.enforced,
-    }
-    if money:
-        for name in ("threshold", *_FIGURES):
-            body[name] = micros_to_cost(body[name])
-    return body
+def encoded_readings(entry: Entry, decision: Decision) -> list[str]:
+    """Return each policy's part of a decision as JSON that is still to be closed.
+
+    The answer closes it as it is, the record with what it keeps besides. They are
+    written by hand because every call has several: as dictionaries they would cost
+    more than the decision.
+    """
+    return [
+        _reading(place, shown, hidden=False)
+        for place, shown in zip(entry.places, decision.policies, strict=True)
+    ]
+
+
+def _without_figures(entry: Entry, decision: Decision) -> list[str]:
+    """What a project's key may see: nothing of what all projects share (G7)."""
+    return [
+        _reading(place, shown, hidden=place.match.shared)
+        for place, shown in zip(entry.places, decision.policies, strict=True)
+    ]
+
+
+def _reading(place: Place, shown: PolicyReading, *, hidden: bool) -> str:
+    """Return one reading without its last brace; cost in decimal USD."""
+    used: int | str
+    held: int | str
+    remaining: int | str
+    if hidden:
+        used = held = remaining = "null"
+    elif shown.metric == "cost":
+        used = f'"{micros_to_cost(shown.used)}"'
+        held = f'"{micros_to_cost(shown.held)}"'
+        remaining = f'"{micros_to_cost(shown.remaining)}"'
+    else:
+        used, held, remaining = shown.used, shown.held, shown.remaining
+    ends = "null" if shown.resets_at is None else f'"{stamp(shown.resets_at)}"'
+    return (
+        f'{place.shown},"used":{used},"held":{held},"remaining":{remaining},'
+        f'"resets_at":{ends},"exceeded":{_WORDS[shown.exceeded]},'
+        f'"enforced":{_WORDS[shown.enforced]}'
+    )
 
 
 def decision_row(
@@ -94,15 +114,14 @@ def decision_row(
     decision: Decision,
     decision_id: UUID,
     amounts: dict[str, int | None],
-    readings: list[dict[str, Any]],
+    readings: Sequence[str],
 ) -> dict[str, Any]:
     """Return the decision record: what was asked, what was found, what was said."""
     key = entry.item.key
     gate = request.gate or _NO_GATE
-    found = [
-        {**body, "limit": place.limit.key, "shared": place.match.shared}
-        for body, place in zip(readings, entry.places, strict=True)
-    ]
+    found = ",".join(
+        [text + place.kept for text, place in zip(readings, entry.places, strict=False)]
+    )
     return {
         "id": decision_id,
         "account_id": entry.account_id,
@@ -129,10 +148,10 @@ def decision_row(
             "reserve": request.reserve,
             **({"tags": gate.tags} if gate.tags else {}),
         },
-        "policies": found,
-        "triggered_categories": list(gate.triggered_categories),
-        "allowlist_hits": list(gate.allowlist_hits),
-        "denylist_hits": list(gate.denylist_hits),
+        "policies": Raw(f"[{found}]".encode()),
+        "triggered_categories": gate.triggered_categories,
+        "allowlist_hits": gate.allowlist_hits,
+        "denylist_hits": gate.denylist_hits,
         "retry_after": None if decision.allowed else retry_after(decision, work.now),
         "created_at": work.now,
     }

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+import msgspec
+
 from accounts import ids
 from accounts.errors import CounterFull, EstimateRequired, FieldError, UnknownReference
 from policies.decision import (
@@ -21,7 +23,7 @@ from usage.amounts import amounts_of
 from usage.answers import (
     decision_body,
     decision_row,
-    reading_body,
+    encoded_readings,
     reservation_body,
 )
 from usage.assuming import assumes, bounded, charged_at_expiry, shrunk
@@ -32,6 +34,8 @@ from usage.loading import replay
 from usage.recording import priced_as
 from usage.rulebook import BotInfo, Match
 from usage.work import Entry, Work, stamp
+
+_encode = msgspec.json.Encoder().encode
 
 
 def authorize(work: Work, entry: Entry, request: CallIn) -> None:
@@ -71,9 +75,10 @@ def authorize(work: Work, entry: Entry, request: CallIn) -> None:
             work.refused_for_holds = True
     if request.reserve:
         if decision.allowed:
-            said = _said([amounts, *costs.values()])
             if assumes(request.gate):
                 said = _expected(work, entry, request, amounts_held)
+            else:
+                said = _said(amounts, costs)
             reservation = _reserve(work, entry, bot, request, amounts_held, said)
             _show_holds(work, entry, decision)
         else:
@@ -308,14 +313,15 @@ def _reserve(
     }
 
 
-def _said(said: Sequence[Mapping[str, int | None]]) -> dict[str, int]:
+def _said(amounts: Mapping[str, int | None], costs: Costs) -> dict[str, int]:
     """The most that any policy holds of each metric: what an estimate amounts to."""
-    most: dict[str, int] = {}
-    # Without default holds it is the same estimate for all of them.
-    for amounts in {id(amounts): amounts for amounts in said}.values():
-        for metric, amount in amounts.items():
-            if amount:
-                most[metric] = max(most.get(metric, 0), amount)
+    most = {metric: amount for metric, amount in amounts.items() if amount}
+    for own in costs.values():
+        # Without default holds it is the same estimate for all of them.
+        if own is not amounts:
+            for metric, amount in own.items():
+                if amount:
+                    most[metric] = max(most.get(metric, 0), amount)
     return most
 
 
@@ -342,10 +348,14 @@ def _hold(work: Work, place: Place, cost: int) -> dict[str, Any]:
 def _show_holds(work: Work, entry: Entry, decision: Decision) -> None:
     """Show each reading as it stands with the new hold in it."""
     for shown, place in zip(decision.policies, entry.places, strict=True):
-        seen = counters.view(work.counters.get(place.id), place.limit, work.now)
-        shown.used, shown.held = seen.used, seen.held
-        shown.remaining = max(0, shown.threshold - seen.used - seen.held)
-        shown.resets_at = seen.resets_at or place.end
+        counter = work.counters[place.id]
+        if counter.kind in counters.HEAD_KINDS:
+            seen = counters.view(counter, place.limit, work.now)
+            shown.used, shown.held = seen.used, seen.held
+            shown.resets_at = seen.resets_at
+        else:
+            shown.held = counter.held
+        shown.remaining = max(0, shown.threshold - shown.used - shown.held)
 
 
 def _refuse(
@@ -366,12 +376,13 @@ def _answer(
 ) -> None:
     decision_id = ids.new_id(work.now)
     shown = reservation_body(reservation) if reservation else None
-    readings = [reading_body(reading) for reading in decision.policies]
+    readings = encoded_readings(entry, decision)
     body = decision_body(entry, decision, decision_id, shown, readings, work.now)
+    raw = _encode(body)
     if reservation is not None:
         if request.idempotency_key:
-            reservation["answer"] = body
-            first = (request.request_digest or "", Answer(body=body, replayed=True))
+            reservation["answer"] = msgspec.Raw(raw)
+            first = (request.request_digest or "", Answer(raw, replayed=True))
             work.idempotent[entry.replay_name] = first
         work.write("reservations", reservation)
     if not request.dry_run:
@@ -381,4 +392,4 @@ def _answer(
         if shown is not None:
             row["reservation_id"] = shown["id"]
         work.write("decisions", row)
-    entry.answer = Answer(body=body)
+    entry.answer = Answer(raw, retry_after=body["retry_after"])

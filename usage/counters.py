@@ -15,7 +15,7 @@ from uuid import UUID
 
 import msgspec
 
-from policies.rules import Limit
+from policies.rules import Limit, micros_to_cost
 from usage import windows
 from usage.rulebook import Match
 
@@ -63,7 +63,8 @@ class Place:
     """Where one limit counts a call: the counter's key and its window, if it is known.
 
     A head's window is chosen under its lock, so its bounds are None here. `hold` is
-    what every hold of a place says. Nobody changes one: calls share them.
+    what every hold of a place says; `shown` and `kept` begin and end the JSON of its
+    readings. Nobody changes one: calls share them.
     """
 
     match: Match
@@ -71,6 +72,8 @@ class Place:
     id: UUID
     bounds: windows.Bounds | None
     hold: dict[str, Any]
+    shown: str
+    kept: str
 
     @property
     def end(self) -> datetime | None:
@@ -94,12 +97,13 @@ def place_of(match: Match, limit: Limit, moment: datetime) -> Place:
 def _place_of(match: Match, limit: Limit, moment: datetime) -> Place:
     kind = limit.window.kind
     if kind in HEAD_KINDS:
-        key = counter_id(match.policy_id, limit.key, match.subject_key, "head")
-        return Place(match, limit, key, None, _hold_at(match, limit, key))
-    bounds = windows.bounds(limit.window, moment)
-    start = bounds.start.isoformat()
+        start, bounds = "head", None
+    else:
+        bounds = windows.bounds(limit.window, moment)
+        start = bounds.start.isoformat()
     key = counter_id(match.policy_id, limit.key, match.subject_key, start)
-    return Place(match, limit, key, bounds, _hold_at(match, limit, key))
+    shown, kept = _reading_at(match, limit)
+    return Place(match, limit, key, bounds, _hold_at(match, limit, key), shown, kept)
 
 
 def _hold_at(match: Match, limit: Limit, key: UUID) -> dict[str, Any]:
@@ -112,6 +116,27 @@ def _hold_at(match: Match, limit: Limit, key: UUID) -> dict[str, Any]:
         "metric": limit.metric,
         "seconds": limit.window.seconds,
     }
+
+
+def _reading_at(match: Match, limit: Limit) -> tuple[str, str]:
+    """What is the same in all readings of a place: the beginning, and the end."""
+    rule = match.rule
+    threshold: int | str = limit.threshold
+    if limit.metric == "cost":
+        threshold = micros_to_cost(limit.threshold)
+    shown = {
+        "policy_id": rule.policy_id,
+        "revision": rule.revision,
+        "action": rule.actions.strongest,
+        "metric": limit.metric,
+        "threshold": threshold,
+    }
+    kept = {"limit": limit.key, "shared": match.shared}
+    return _text(shown)[:-1], "," + _text(kept)[1:]
+
+
+def _text(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def new_counter(place: Place, account_id: UUID, now: datetime) -> Counter:

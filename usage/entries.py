@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from accounts.errors import Conflict, DomainError
 from policies.decision_types import Finding
 
@@ -153,11 +155,23 @@ class EventResult:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The ledger's answer to one entry: a JSON body, or the error it ran into."""
+    """The ledger's answer to one entry: a JSON body, or the error it ran into.
 
-    body: dict[str, Any] | None = None
+    `raw` is the body as it goes out; `retry_after` is what it says of that.
+    """
+
+    raw: bytes | None = None
     error: DomainError | None = None
     replayed: bool = False
+    retry_after: int | None = None
+
+    @property
+    def body(self) -> dict[str, Any] | None:
+        """The body, read again each time: the lane passes `raw` on unread."""
+        if self.raw is None:
+            return None
+        read: dict[str, Any] = msgspec.json.decode(self.raw)
+        return read
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 import psycopg
 
 from accounts import ids
@@ -99,11 +100,12 @@ def _open(
     if not resolve_caller(entry, request) or not _may_pass(entry, books, now):
         return None
     decision_id = ids.new_id(now)
-    answer = Answer(body=decision_body(entry, _DECISION, decision_id, None, [], now))
+    body = decision_body(entry, _DECISION, decision_id, None, (), now)
+    answer = Answer(msgspec.json.encode(body))
     if request.dry_run:
         return answer, None
     work = Work(now=now, books=books)
-    row = decision_row(work, entry, request, _DECISION, decision_id, {}, [])
+    row = decision_row(work, entry, request, _DECISION, decision_id, {}, ())
     return answer, row
 
 

@@ -3,6 +3,8 @@
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from accounts import ids
 from accounts.errors import NotFound
 from usage import counters
@@ -24,7 +26,7 @@ def release(work: Work, entry: Entry) -> None:
         else:
             _free(work, reserved)
             _end(work, reserved, "released")
-    entry.answer = Answer(body=reserved_body(reserved))
+    entry.answer = Answer(msgspec.json.encode(reserved_body(reserved)))
 
 
 def expire(work: Work, entry: Entry) -> None:
@@ -33,7 +35,7 @@ def expire(work: Work, entry: Entry) -> None:
     is_open = reserved is not None and reserved.state == "open"
     if reserved is not None and is_open and reserved.expires_at <= work.now:
         _expire(work, entry, reserved)
-    entry.answer = Answer(body=None)
+    entry.answer = Answer()
 
 
 def _reserved(work: Work, entry: Entry) -> Reserved | None:

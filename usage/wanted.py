@@ -148,9 +148,13 @@ class Wanted:
                 old |= {"idempotency_key": key}
                 self.work.write("forget_replays", old)
             else:
-                body = None if answer is None else msgspec.json.decode(answer)
-                first = Answer(body=body, replayed=True)
+                first = Answer(_compact(answer), replayed=True)
                 self.work.idempotent[account_id, key_id, key] = (digest, first)
+
+
+def _compact(answer: str | None) -> bytes | None:
+    """Return an answer that was kept as jsonb the way answers go out."""
+    return None if answer is None else msgspec.json.format(answer.encode(), indent=-1)
 
 
 def decoded(prefix: str, text: str) -> UUID | None:
