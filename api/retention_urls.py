@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from api import conversations, holds, retention
+from api import conversations, holds, retention, users
 
 _MESSAGE = "v1/conversations/<str:conversation_id>/messages/<str:message_id>"
 _HOLD = "v1/retention/holds/<str:hold_id>"
@@ -18,4 +18,5 @@ urlpatterns = [
     path("v1/retention/holds", holds.Holds.as_view()),
     path(_HOLD, holds.OneHold.as_view()),
     path(f"{_HOLD}/release", holds.ReleaseHold.as_view()),
+    path("v1/users/<path:user>/data", users.UserData.as_view()),
 ]

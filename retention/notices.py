@@ -1,11 +1,12 @@
 """What is told when pruning waits or falls behind: loudly, once (CONTRACT E2)."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django.db.models import Q, QuerySet
 
+from alerts.event_types import RETENTION_RUN_COMPLETED
 from alerts.models import Alert
-from alerts.services import open_alert
+from alerts.services import open_alert, tell
 from retention.jobs import Job
 from retention.models import PruneRun
 from retention.selectors import OVERDUE_AFTER, due_since
@@ -63,6 +64,28 @@ def say_overdue(*, job: Job, now: datetime) -> Alert | None:
             " waiting for more than 24 hours."
         ),
         recipients=_OWNERS,
+        now=now,
+    )
+
+
+def say_completed(*, run: PruneRun, now: datetime) -> bool:
+    """Tell the endpoints that want to know of a run that ended; once for each."""
+    return tell(
+        account=run.account,
+        event_type=RETENTION_RUN_COMPLETED,
+        key=str(run.id),
+        data={
+            "id": run.public_id,
+            "policy_id": None if run.policy is None else run.policy.public_id,
+            "policy_revision": run.policy_revision,
+            "target": run.target,
+            "state": run.state,
+            "deleted": run.deleted,
+            "held": run.held,
+            "finished_at": None
+            if run.finished_at is None
+            else run.finished_at.astimezone(UTC).isoformat(),
+        },
         now=now,
     )
 

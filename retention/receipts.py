@@ -126,6 +126,11 @@ def close(
     )
 
 
+def pause(run: PruneRun, *, ended: datetime) -> bool:
+    """End a turn whose time was used before all was done."""
+    return _change(run, state=State.PAUSED, worked_at=ended)
+
+
 def fail(run: PruneRun, *, ended: datetime) -> bool:
     """End a run that broke off. What is on record of it was deleted, no more."""
     return _change(run, state=State.FAILED, worked_at=ended, finished_at=ended)

@@ -247,6 +247,7 @@ def _turn(turn: _Turn) -> PruneRun:
         log.exception("Pruning %s of %s failed", job.target_name, job.account.slug)
         receipts.fail(run, ended=turn.ended)
     if run.state == PruneRun.State.COMPLETED:
+        notices.say_completed(run=run, now=job.now)
         notices.settle(job=job, now=job.now)
     else:
         notices.say_overdue(job=job, now=job.now)

@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from retention import clocks, guard, partitions, services
+from retention import clocks, erasure, guard, partitions, services
 
 SCHEDULES = [
     ("Prune what is due", "retention.prune_due", 60),
@@ -13,12 +13,16 @@ SCHEDULES = [
 
 @shared_task(name="retention.prune_due")
 def prune_due() -> int:
-    """Delete what is over its age; let it wait if the clock cannot be trusted."""
+    """Delete what is over its age, or let it wait while the clock is not trusted.
+
+    Erasures that have not ended go on first: people wait for them.
+    """
     now = timezone.now()
     witnesses = clocks.witnesses(now)
     if guard.trusted(now, witnesses):
         clocks.remember(now)
-    return len(services.prune_due(now=now, witnesses=witnesses))
+    gone_on = erasure.go_on_with_all(now=now)
+    return gone_on + len(services.prune_due(now=now, witnesses=witnesses))
 
 
 @shared_task(name="retention.maintain_partitions")

@@ -36,7 +36,9 @@ sum(events) AS events
 FROM usage_hourlyrollup WHERE account_id = %(account)s GROUP BY 1) AS r
 LEFT JOIN (SELECT date_trunc('hour', occurred_at, 'UTC') AS hour, count(*) AS events
 FROM usage_usageevent WHERE account_id = %(account)s GROUP BY 1) AS e USING (hour)
-WHERE r.events > coalesce(e.events, 0) ORDER BY r.hour"""
+WHERE r.events > coalesce(e.events, 0)
+UNION SELECT date_trunc('hour', occurred_at, 'UTC') FROM usage_usageevent
+WHERE account_id = %(account)s AND "user" LIKE 'erased\\_%%' ORDER BY 1"""
 
 Holds = list[dict[str, Any]]
 Amounts = Mapping[str, int | None]
@@ -47,8 +49,9 @@ class Recount:
     """The sums of one account, by counter.
 
     `buckets` are those of rolling windows. `pruned` are the hours of which the rollups
-    know more events than there are. A counter is doubtful if an event within seconds of
-    an edit may or may not have counted in it, and all are if a reservation is gone.
+    know more events than there are, or whose events lost their user to an erasure. A
+    counter is doubtful if an event within seconds of an edit may or may not have
+    counted in it, and all are if a reservation is gone.
     """
 
     used: dict[UUID, int] = field(default_factory=lambda: defaultdict(int))

@@ -54,6 +54,22 @@ class House:
             now=written or self.now,
         )
 
+    def usage_policy(self) -> Policy:
+        limit = {"metric": "tokens", "threshold": 9, "window": {"kind": "lifetime"}}
+        document = {
+            "type": "usage",
+            "name": "Cap",
+            "group_by": ["user"],
+            "limits": [limit],
+            "actions": {"block": {}},
+        }
+        return create_policy(
+            account=self.account,
+            document=parse(document),
+            actor=SYSTEM,
+            now=self.now,
+        )
+
     def conversation(
         self, age: float, *, messages: int = 0, written: float = 0, **fields
     ) -> Conversation:
