@@ -17,7 +17,7 @@ import pytest
 from tests.faults.storm import Plan, Storm
 
 GOALS = {"authorizations": 1_000_000, "killed": 500, "crashes": 20}
-SECONDS = 280.0
+SECONDS = 330.0
 
 
 def reached(storm: Storm) -> bool:

@@ -75,11 +75,11 @@ class Caller(threading.Thread):
         act = self.chance.random()
         if self.pending and self.pending[0][0] <= time.time():
             self.end(*self.pending.pop(0)[1:])
-        elif act < 0.42:
+        elif act < 0.38:
             self.reserve()
-        elif act < 0.52:
+        elif act < 0.46:
             self.event()
-        elif act < 0.54:
+        elif act < 0.47:
             self.bulk()
         else:
             self.check()
