@@ -1,34 +1,42 @@
 """Policies: write, list, read, replace, patch, archive."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Final
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.errors import Forbidden, InvalidBody, NotFound
+from accounts.errors import Forbidden, NotFound
 from api import examples
-from api.callers import Caller, queried_bot, referred_bot, referred_project
-from api.endpoint import Endpoint, tagged
+from api.callers import (
+    Caller,
+    queried_bot,
+    queried_project,
+)
+from api.endpoint import Endpoint, invalid_query, tagged
 from api.listing import PAGING, listed
 from api.policy_answers import POLICY_REF, show_policies
+from api.policy_bodies import document_of, patch_of, without_added
 from api.schema import filters, operation, page, raw_page_of
-from policies.compat import from_kavach, is_kavach
 from policies.models import Policy
-from policies.rules import parse
+from policies.rules import METRICS, POLICY_TYPES, ROLLOUT_MODES
 from policies.selectors import applying_to, policies, policy_of
 from usage import edits
+from usage.selectors import statuses
 
 WRITE_REF = {"$ref": "#/components/schemas/PolicyDocument"}
 PATCH_REF = {"$ref": "#/components/schemas/PolicyPatch"}
 
-# What an answer adds to a document. A document that was read may be sent back whole.
-_ADDED = frozenset(
-    {"id", "status", "revision", "project", "counting_since", "created_at"}
-    | {"updated_at", "agentId", "userId", "tenantId", "action", "currentUsage"}
-)
+_WORDS: Final = {
+    "type": POLICY_TYPES,
+    "status": ("active", "triggered", "disabled"),
+    "metric": METRICS,
+    "rollout": ROLLOUT_MODES,
+    "rollout_mode": ROLLOUT_MODES,
+}
 
 
 def visible_policies(caller: Caller) -> QuerySet[Policy]:
@@ -70,61 +78,11 @@ def show_policy(caller: Caller, policy: Policy, *, status: int = 200) -> Respons
     return tagged(dict(shown), status=status)
 
 
-def document_of(caller: Caller, body: object) -> dict[str, Any]:
-    """Return the canonical document of a body in our form or in KavachOS's (F2).
-
-    Raises InvalidPolicy and UnknownReference.
-    """
-    if not is_kavach(body):
-        return parse(body)
-    draft = from_kavach(body)
-    scope = {**draft.document.get("scope", {}), **_scope(caller, draft.references)}
-    return parse({**draft.document, "scope": scope})
-
-
-def patch_of(caller: Caller, body: object) -> dict[str, Any]:
-    """Return the merge patch of a body in our form or in KavachOS's (F2).
-
-    Raises InvalidBody, InvalidPolicy and UnknownReference.
-    """
-    if not isinstance(body, dict):
-        raise InvalidBody(errors=[{"pointer": "", "detail": "must be an object"}])
-    if not is_kavach(body):
-        return body
-    draft = from_kavach(body, partial=True)
-    scope = {**draft.document.get("scope", {}), **_scope(caller, draft.references)}
-    return {**draft.document, "scope": scope} if scope else draft.document
-
-
-def _scope(
-    caller: Caller, references: Mapping[str, str | None]
-) -> dict[str, str | None]:
-    scope: dict[str, str | None] = {}
-    if "agentId" in references:
-        agent = references["agentId"]
-        found = None if agent is None else referred_bot(caller, agent, "/agentId")
-        scope["bot"] = None if found is None else found.public_id
-    if "tenantId" in references:
-        tenant = references["tenantId"]
-        if tenant in (None, caller.account.public_id, caller.account.slug):
-            scope["project"] = None
-        else:
-            project = referred_project(caller, tenant, "/tenantId")
-            scope["project"] = None if project is None else project.public_id
-    return scope
-
-
-def _without_added(body: object, policy: Policy) -> object:
-    if not isinstance(body, dict) or body.get("id") != policy.public_id:
-        return body
-    return {name: value for name, value in body.items() if name not in _ADDED}
-
-
 class Policies(Endpoint):
     """The policies of an account, the oldest first."""
 
     scopes = {"GET": "policies:read", "POST": "policies:write"}
-    queries = PAGING | {"bot", "scope_bot", "type", "rollout_mode", "user", "model"}
+    queries = PAGING | {"bot", "scope_bot", "project", "user", "model", *_WORDS}
 
     @operation(
         "policies_list",
@@ -133,22 +91,26 @@ class Policies(Endpoint):
         shows=page(examples.POLICY),
         parameters=filters(
             bot="every policy that applies to this bot (id or external id)",
-            user="with bot: that applies to this user",
-            model="with bot: that applies to this model",
+            user="only policies scoped to this user; with bot: that apply to it",
+            model="only policies scoped to this model; with bot: that apply to it",
             scope_bot="only policies that are scoped to this bot",
+            project="that belong or are scoped to this project (id or external id)",
             type="usage, retention or content",
-            rollout_mode="off, shadow or enforce",
+            status="active, triggered or disabled",
+            metric="with a limit on this metric",
+            rollout="off, shadow or enforce",
+            rollout_mode="the same as rollout",
         ),
     )
     def get(self, request: Request) -> Response:
         """List policies."""
         now, caller = timezone.now(), self.caller
-        rows = self._of_bots(visible_policies(caller))
-        for name in ("type", "rollout_mode"):
-            value = self.query(name)
-            rows = rows if value is None else rows.filter(**{name: value})
+        rows = self._by_words(self._by_scope(visible_policies(caller)))
         return listed(
-            request, rows, show=lambda found: show_policies(caller, found, now)
+            request,
+            rows,
+            show=lambda found: show_policies(caller, found, now),
+            keep=self._with_status(now),
         )
 
     @operation(
@@ -174,20 +136,60 @@ class Policies(Endpoint):
         )
         return show_policy(caller, policy, status=201)
 
-    def _of_bots(self, rows: QuerySet[Policy]) -> QuerySet[Policy]:
+    def _by_words(self, rows: QuerySet[Policy]) -> QuerySet[Policy]:
+        given = {name: self.query(name) for name in _WORDS}
+        for name, value in given.items():
+            if value is not None and value not in _WORDS[name]:
+                known = ", ".join(_WORDS[name])
+                raise invalid_query(name, f"must be one of: {known}")
+        for mode in (given["rollout"], given["rollout_mode"]):
+            rows = rows if mode is None else rows.filter(rollout_mode=mode)
+        if given["type"] is not None:
+            rows = rows.filter(type=given["type"])
+        if given["metric"] is not None:
+            rows = rows.filter(limits__contains=[{"metric": given["metric"]}])
+        if given["status"] == "disabled":
+            rows = rows.filter(rollout_mode=Policy.Rollout.OFF)
+        elif given["status"] is not None:
+            rows = rows.exclude(rollout_mode=Policy.Rollout.OFF)
+        if given["status"] == "triggered":
+            rows = rows.filter(type=Policy.Type.USAGE)
+        return rows
+
+    def _with_status(
+        self, now: datetime
+    ) -> Callable[[Sequence[Policy]], list[Policy]] | None:
+        """Return what keeps policies of the asked status, which no column holds."""
+        wanted, account = self.query("status"), self.caller.account
+        if wanted in (None, "disabled"):
+            return None
+
+        def keep(found: Sequence[Policy]) -> list[Policy]:
+            status = statuses(account=account, policies=found, now=now)
+            return [each for each in found if status[each.public_id] == wanted]
+
+        return keep
+
+    def _by_scope(self, rows: QuerySet[Policy]) -> QuerySet[Policy]:
         caller = self.caller
-        scope_bot, ref = self.query("scope_bot"), self.query("bot")
+        scope_bot, project = self.query("scope_bot"), self.query("project")
         if scope_bot is not None:
             bot = queried_bot(caller, scope_bot)
             rows = rows.none() if bot is None else rows.filter(scope_bot=bot)
+        if project is not None:
+            named = queried_project(caller, project)
+            if named is None:
+                return rows.none()
+            rows = rows.filter(Q(project=named) | Q(scope_project=named))
+        ref, user, model = self.query("bot"), self.query("user"), self.query("model")
         if ref is None:
-            return rows
+            scoped = {"scope_user": user, "scope_model": model}
+            named_only = {name: each for name, each in scoped.items() if each}
+            return rows.filter(**named_only)
         bot = queried_bot(caller, ref)
         if bot is None:
             return rows.none()
-        governing = applying_to(
-            caller.account, bot=bot, user=self.query("user"), model=self.query("model")
-        )
+        governing = applying_to(caller.account, bot=bot, user=user, model=model)
         return rows.filter(id__in=governing.values("id"))
 
 
@@ -221,7 +223,7 @@ class OnePolicy(Endpoint):
         caller = self.caller
         policy = own_policy(caller, policy_id)
         expected = self.expected_revision(policy.revision)
-        document = document_of(caller, _without_added(request.data, policy))
+        document = document_of(caller, without_added(caller, request.data, policy))
         changed = edits.replace_policy(
             policy=policy,
             document=document,
@@ -246,7 +248,7 @@ class OnePolicy(Endpoint):
         expected = self.expected_revision(policy.revision)
         changed = edits.patch_policy(
             policy=policy,
-            patch=patch_of(caller, request.data),
+            patch=patch_of(caller, without_added(caller, request.data, policy)),
             actor=caller.actor,
             now=timezone.now(),
             expected_revision=expected,

@@ -7,13 +7,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.errors import Forbidden, InvalidBody
-from accounts.selectors import changes
 from api import examples
-from api.audit import ChangeAnswer
 from api.callers import Caller
 from api.endpoint import Endpoint
 from api.fields import Body, Choice, Count, JsonObject, Text
-from api.listing import PAGING, each, listed
+from api.listing import MAX_LIMIT, PAGING, asked_page, listed, paged
 from api.policies import own_policy, show_policy, visible_policy
 from api.policy_answers import (
     BLOCK_REF,
@@ -25,11 +23,11 @@ from api.policy_answers import (
     show_readings,
     show_revision,
 )
-from api.schema import filters, operation, page, page_of, raw_list_of, raw_page_of
+from api.schema import filters, operation, page, raw_list_of, raw_page_of
 from policies.models import Policy
 from policies.selectors import block_of, blocks, revisions
 from usage import edits, resets
-from usage.selectors import readings_of
+from usage.selectors import readings_page
 
 
 class RestoreBody(Body):
@@ -52,7 +50,7 @@ class ClearBody(Body):
     reason = Text(max_length=500, allow_blank=True, default="", lines=True)
 
 
-def _with_figures(caller: Caller, policy_id: str) -> Policy:
+def with_figures(caller: Caller, policy_id: str) -> Policy:
     """Return a policy of which the caller may see who used how much."""
     policy = visible_policy(caller, policy_id)
     if hides_figures(caller, policy):
@@ -81,19 +79,25 @@ class PolicyUsage(Endpoint):
     """What a policy's limits have counted."""
 
     scopes = {"GET": "usage:read"}
+    queries = PAGING
 
     @operation(
         "policies_usage",
         "Read what a policy counted",
-        answer=raw_list_of(READING_REF),
-        shows={"data": [examples.READING]},
+        answer=raw_page_of(READING_REF),
+        shows=page(examples.READING),
+        parameters=filters(),
     )
     def get(self, request: Request, policy_id: str) -> Response:
-        """Read the current counters of a policy."""
+        """Read the current counters of a policy; 200 a page unless asked otherwise."""
         caller = self.caller
         policy = visible_policy(caller, policy_id)
-        found = readings_of(policy=policy, now=timezone.now())
-        return Response({"data": show_readings(caller, policy, found)})
+        limit, after = asked_page(request, MAX_LIMIT)
+        found, more = readings_page(
+            policy=policy, now=timezone.now(), after=after, limit=limit
+        )
+        last = found[-1].counter_id if more else None
+        return paged(show_readings(caller, policy, found), last)
 
 
 class PolicyRevisions(Endpoint):
@@ -198,7 +202,7 @@ class PolicyBlocks(Endpoint):
     def get(self, request: Request, policy_id: str) -> Response:
         """List blocks, the newest first."""
         now, caller = timezone.now(), self.caller
-        policy = _with_figures(caller, policy_id)
+        policy = with_figures(caller, policy_id)
         live = self.flag("live")
         rows = blocks(caller.account, policy, live_at=now if live else None)
         return listed(
@@ -232,28 +236,3 @@ class ClearBlock(Endpoint):
             block=block, actor=caller.actor, now=now, reason=reason
         )
         return Response(show_block(cleared, now))
-
-
-class PolicyHistory(Endpoint):
-    """What was done to a policy."""
-
-    scopes = {"GET": "policies:read"}
-    queries = PAGING
-
-    @operation(
-        "policies_history",
-        "List what was done to a policy",
-        answer=page_of(ChangeAnswer, "PolicyHistoryPage"),
-        shows=page(examples.CHANGE),
-        parameters=filters(),
-    )
-    def get(self, request: Request, policy_id: str) -> Response:
-        """List changes, the newest first."""
-        policy = _with_figures(self.caller, policy_id)
-        rows = changes(self.caller.account, target=policy.public_id)
-        return listed(
-            request,
-            rows,
-            show=each(ChangeAnswer),
-            newest_first=True,
-        )

@@ -38,7 +38,15 @@ def show_readings(
     hidden = hides_figures(caller, policy)
     # Whose calls others make is no business of a project's key either.
     shown = [each for each in found if not (hidden and each.subject)]
+    if caller.bot is not None:
+        own = caller.bot.public_id
+        shown = [each for each in shown if _bot_of(each) in (None, own)]
     return [_reading(each, hidden=hidden) for each in shown]
+
+
+def _bot_of(reading: CounterReading) -> str | None:
+    """Return the bot that a counter is about, if it is about one."""
+    return next((value for field, value in reading.subject if field == "bot"), None)
 
 
 def show_revision(revision: PolicyRevision) -> dict[str, Any]:
@@ -112,14 +120,19 @@ def _counting_since(policy: Policy) -> str | None:
 def _kavach(
     caller: Caller, policy: Policy, found: Iterable[CounterReading]
 ) -> dict[str, Any]:
-    scope: Mapping[str, str] = policy.document["scope"]
     used = _used_by_unit(found) if not hides_figures(caller, policy) else {}
+    current = {name: used.get(key) for name, key in KAVACH_USAGE.items()}
+    return {**kavach_fields(caller, policy), "currentUsage": current}
+
+
+def kavach_fields(caller: Caller, policy: Policy) -> dict[str, str | None]:
+    """Return whom a usage policy is about, and its action, in KavachOS's words."""
+    scope: Mapping[str, str] = policy.document["scope"]
     return {
         "agentId": scope.get("bot"),
         "userId": scope.get("user"),
         "tenantId": scope.get("project", caller.account.public_id),
         "action": kavach_action(policy.document["actions"]),
-        "currentUsage": {name: used.get(key) for name, key in KAVACH_USAGE.items()},
     }
 
 

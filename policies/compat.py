@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from policies.json_reader import Reader
+from policies.json_reader import Reader, pointer_to
+from policies.rule_parsing import FIELDS
 from policies.rule_types import InvalidPolicy, Window
 from policies.wording import sentence
 
@@ -25,6 +26,7 @@ KAVACH_USAGE: Final[Mapping[str, tuple[str, str]]] = {
 }
 _REFERENCES = ("agentId", "tenantId")
 _FIELDS = ("type", "name", *_REFERENCES, "userId", "limits", "action")
+_OTHER_FORM = "belongs to PolicyHub's own form, and this body is in KavachOS's"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,11 @@ def from_kavach(document: object, *, partial: bool = False) -> KavachDraft:
     fields = reader.mapping(document, "")
     if fields is None:
         raise InvalidPolicy(reader.problems)
-    reader.only(fields, _FIELDS, "")
+    for name in fields:
+        if name in FIELDS["usage"] and name not in _FIELDS:
+            reader.problem(pointer_to("", name), _OTHER_FORM)
+    known = {name: fields[name] for name in fields if name not in FIELDS["usage"]}
+    reader.only(known, _FIELDS, "")
     if fields.get("type", "usage") != "usage":
         reader.problem("/type", "must be usage")
     draft: dict[str, Any] = {} if partial else {"type": "usage"}
@@ -103,6 +109,9 @@ def _text(reader: Reader, value: object, name: str, *, most: int) -> str | None:
 
 def _limits(reader: Reader, fields: dict[str, Any]) -> list[dict[str, Any]]:
     if not reader.required(fields, "limits", ""):
+        return []
+    if isinstance(fields["limits"], list):
+        reader.problem("/limits", f"as a list {_OTHER_FORM}")
         return []
     given = reader.mapping(fields["limits"], "/limits")
     if given is None:

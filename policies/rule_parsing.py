@@ -44,7 +44,7 @@ CONTENT_ACTIONS: Final = ("deny", "redact", "warn")
 CATEGORIES: Final = ("email", "phone", "card", "iban", "national_id", "ip", "secrets")
 
 _COMMON = ("type", "name", "description", "scope", "rollout_mode")
-_FIELDS: Final = {
+FIELDS: Final = {
     "usage": (
         *_COMMON,
         "group_by",
@@ -91,7 +91,7 @@ def _policy(reader: Reader, fields: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(kind, str) or kind not in POLICY_TYPES:
         reader.choice(kind, "/type", POLICY_TYPES)
         return {}
-    reader.only(fields, _FIELDS[kind], "")
+    reader.only(fields, FIELDS[kind], "")
     canonical = _common(reader, fields, kind)
     return canonical | _BODIES[kind](reader, fields)
 

@@ -72,6 +72,29 @@ def readings_of(*, policy: Policy, now: datetime) -> list[CounterReading]:
     return found.get(policy.public_id, [])
 
 
+def readings_page(
+    *, policy: Policy, now: datetime, after: UUID | None, limit: int
+) -> tuple[list[CounterReading], bool]:
+    """Return readings in the order of their counters' ids, and whether more follow.
+
+    `after` is the id of the last counter that was seen.
+    """
+    if policy.type != Policy.Type.USAGE:
+        return [], False
+    if not policy.document["group_by"]:
+        # A counter for each limit, and a reading also where none was opened.
+        found = readings_of(policy=policy, now=now)
+        found.sort(key=lambda reading: reading.counter_id)
+        rest = [each for each in found if after is None or each.counter_id > after]
+        return rest[:limit], len(rest) > limit
+    keys = [limit.key for limit in rule_of(policy).limits]
+    rows = _current(policy.account, [policy], now).filter(limit_key__in=keys)
+    if after is not None:
+        rows = rows.filter(id__gt=after)
+    page = list(rows[: limit + 1])
+    return _readings(policy, page[:limit], now), len(page) > limit
+
+
 def statuses(
     *, account: Account, policies: Sequence[Policy], now: datetime
 ) -> dict[str, str]:

@@ -3,8 +3,11 @@
 import copy
 
 import pytest
+from django.utils import timezone
 
 from tests.api.client import assert_problem, key_api
+from usage.entries import EventIn
+from usage.ledger import record_events
 
 
 def _write(api, document, **changes):
@@ -153,6 +156,11 @@ def test_what_was_read_may_be_sent_back(api, document):
     sent = api.put(path, policy, If_Match="*")
     assert sent.status_code == 200, sent.content
     assert sent.json()["name"] == "Renamed"
+    both = api.patch(path, {**policy, "description": "x"}, If_Match="*")
+    assert both.json()["description"] == "x"
+    for name in ("action", "agentId", "userId", "tenantId"):
+        changed = api.put(path, {**policy, name: "revoke"}, If_Match="*")
+        assert_problem(changed, 422, "invalid_body", f"/{name}")
     assert api.put(path, {**document, "id": "pol_x"}, If_Match="*").status_code == 422
 
 
@@ -205,12 +213,6 @@ def test_revisions_are_kept_and_restored(api, document):
         assert_problem(answer, 422, "invalid_body", "/revision")
     stale = api.post(f"{path}/restore", {"revision": 1}, If_Match='"1"')
     assert_problem(stale, 412, "stale_revision")
-    history = api.get(f"{path}/history").json()["data"]
-    assert [each["action"] for each in history] == [
-        "policy.restored",
-        "policy.updated",
-        "policy.created",
-    ]
 
 
 def test_readings_say_where_a_policy_stands(api, document):
@@ -268,6 +270,98 @@ def test_lists_filter_by_what_applies_and_by_scope(api, document, bot):
     assert found(f"scope_bot={bot.public_id}") == {own}
     assert found("bot=nobody") == set()
     assert found("type=retention") == set()
+
+
+def test_lists_filter_by_project_user_metric_rollout_and_status(
+    api, acme, document, bot, project
+):
+    plain = _write(api, document)["id"]
+    for_user = _write(api, document, scope={"user": "u-1"})["id"]
+    in_project = _write(api, document, scope={"project": "europe"})["id"]
+    shadow = _write(api, document, rollout_mode="shadow")["id"]
+    off = _write(api, document, rollout_mode="off")["id"]
+    calls = {**document["limits"][0], "metric": "calls", "threshold": 1}
+    counting = _write(api, document, limits=[calls])["id"]
+    kept = {"target": "decisions", "max_age_days": 3}
+    keeping = {"type": "retention", "name": "x", "retention": kept}
+    retention = api.post("/policies", keeping).json()["id"]
+    event = EventIn(bot=bot.public_id)
+    record_events(account=acme, events=[event], now=timezone.now())
+
+    def found(query):
+        answer = api.get(f"/policies?{query}")
+        assert answer.status_code == 200, answer.content
+        return [each["id"] for each in answer.json()["data"]]
+
+    assert found("project=europe") == found(f"project={project.public_id}")
+    assert found("project=europe") == [in_project]
+    assert found("project=nowhere") == []
+    assert found("user=u-1") == [for_user]
+    assert found("metric=calls") == [counting]
+    assert found("rollout=shadow") == found("rollout_mode=shadow") == [shadow]
+    assert found("status=disabled") == [off]
+    assert found("status=triggered") == [counting]
+    active = [plain, for_user, in_project, shadow, retention]
+    assert found("status=active") == active
+    page = api.get("/policies?status=active&limit=2").json()
+    assert [each["id"] for each in page["data"]] == active[:2]
+    assert found(f"status=active&cursor={page['next_cursor']}") == active[2:]
+    assert found("type=retention&status=active") == [retention]
+    for name in ("status", "metric", "rollout", "type"):
+        answer = api.get(f"/policies?{name}=none")
+        assert_problem(answer, 422, "invalid_query", f"/{name}")
+
+
+def test_readings_come_in_pages(api, acme, document, bot):
+    path = f"/policies/{_write(api, document, group_by=['user'])['id']}/usage"
+    users = [f"u-{number}" for number in range(5)]
+    events = [EventIn(bot=bot.public_id, user=user, tokens=7) for user in users]
+    record_events(account=acme, events=events, now=timezone.now())
+
+    whole = api.get(path).json()
+    assert (whole["has_more"], whole["next_cursor"]) == (False, None)
+    assert {each["subject"]["user"] for each in whole["data"]} == set(users)
+    seen, cursor = [], ""
+    while cursor is not None:
+        page = api.get(f"{path}?limit=2&cursor={cursor}").json()
+        seen += page["data"]
+        cursor = page["next_cursor"]
+    assert seen == whole["data"]
+    limits = [
+        {**document["limits"][0], "metric": metric} for metric in ("tokens", "calls")
+    ]
+    path = f"/policies/{_write(api, document, limits=limits)['id']}/usage"
+    first = api.get(f"{path}?limit=1").json()
+    rest = api.get(f"{path}?limit=1&cursor={first['next_cursor']}").json()
+    assert first["data"] + rest["data"] == api.get(path).json()["data"]
+    assert rest["has_more"] is False
+
+
+def test_history_tells_of_crossings_and_what_they_stopped(api, acme, document, bot):
+    day = document["limits"]
+    both = {"alert_steps": [50, 100], "actions": {"block": {}, "revoke": {}}}
+    policy = _write(api, document, limits=day, **both)
+    path = f"/policies/{policy['id']}/history"
+    assert api.get(path).json()["data"] == []
+    for tokens in (600, 500):
+        event = EventIn(bot=bot.public_id, tokens=tokens)
+        record_events(account=acme, events=[event], now=timezone.now())
+
+    rows = api.get(path).json()["data"]
+    told = [(each["event"], each["step"]) for each in rows]
+    assert told[-1] == ("crossed", 50)
+    assert sorted(told, key=str) == [
+        ("blocked", None),
+        ("crossed", 100),
+        ("crossed", 50),
+        ("revoked", None),
+    ]
+    assert (rows[-1]["used"], rows[-1]["threshold"]) == (600, 1000)
+    assert {each["bot"] for each in rows} == {bot.public_id}
+    page = api.get(f"{path}?limit=3").json()
+    assert page["data"] == rows[:3]
+    rest = api.get(f"{path}?limit=3&cursor={page['next_cursor']}").json()
+    assert rest["data"] == rows[3:]
 
 
 def test_what_is_foreign_is_absent_byte_for_byte(api, stranger, document):
