@@ -157,11 +157,11 @@ class AsyncLedger:
     async def _replay(self) -> None:
         """Write what was let through without a database, now that there is one."""
         if self._open_answers is not None and self._open_answers.has_spooled:
-            database = await self._connect()
             try:
-                await self._open_answers.replay(database)
-            except psycopg.OperationalError:
+                await self._open_answers.replay(await self._connect())
+            except (psycopg.Error, OSError) as error:
                 # It stays spooled; the next batch tries again.
+                _LOG.warning("what was let through is not recorded yet: %s", error)
                 await self._disconnect()
 
     async def _run(self, items: Sequence[Item]) -> Decided:

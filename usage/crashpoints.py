@@ -13,7 +13,7 @@ STATUS = 9
 VARIABLE = "LEDGER_CRASH_AT"
 
 # In the order in which a batch passes them.
-POINTS = (
+BATCH_POINTS = (
     "batch-begun",  # the transaction is open, nothing is locked
     "batch-locked",  # counters and reservations are locked and read
     "batch-decided",  # everything is decided, nothing is written
@@ -21,6 +21,19 @@ POINTS = (
     "batch-committed",  # it is committed, nobody has been answered
     "batch-answered",  # the answers are handed out, none has left the process
 )
+# An edit of a policy, a reset, or a block's end.
+EDIT_POINTS = (
+    "edit-begun",  # the transaction is open
+    "edit-written",  # everything is written, nothing is committed
+    "edit-committed",  # it is committed, nobody has been told
+)
+# The recording of what was let through without a database.
+REPLAY_POINTS = (
+    "replay-begun",  # the rows are read from the disk
+    "replay-written",  # they are in the database, and on the disk too
+    "replay-done",  # they are off the disk
+)
+POINTS = BATCH_POINTS + EDIT_POINTS + REPLAY_POINTS
 
 
 def armed(wanted: str) -> Callable[[str], None]:

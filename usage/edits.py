@@ -10,8 +10,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
-
 from accounts.actors import Actor
 from accounts.errors import FieldError, InvalidBody
 from accounts.models import Account, Project
@@ -26,8 +24,10 @@ from usage.resets import empty_counters
 from usage.resolving import after_edit
 from usage.safety import fire_after_edit
 from usage.selectors import from_model
+from usage.whole import whole
 
 
+@whole
 def create_policy(
     *,
     account: Account,
@@ -42,7 +42,7 @@ def create_policy(
     )
 
 
-@transaction.atomic
+@whole
 def replace_policy(
     *,
     policy: Policy,
@@ -66,7 +66,7 @@ def replace_policy(
     return _follow_up(edited, before, actor=actor, now=now)
 
 
-@transaction.atomic
+@whole
 def patch_policy(
     *,
     policy: Policy,
@@ -90,7 +90,7 @@ def patch_policy(
     )
 
 
-@transaction.atomic
+@whole
 def rewrite_policy(
     *,
     policy: Policy,
@@ -116,7 +116,7 @@ def rewrite_policy(
     )
 
 
-@transaction.atomic
+@whole
 def restore_revision(
     *,
     policy: Policy,
@@ -138,7 +138,7 @@ def restore_revision(
     return _follow_up(edited, before, actor=actor, now=now)
 
 
-@transaction.atomic
+@whole
 def archive_policy(
     *,
     policy: Policy,

@@ -6,6 +6,7 @@ decision is on disk before it is given, and recorded when the database is back.
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +17,7 @@ import psycopg
 from accounts import ids
 from policies.covers import cover_of_bot
 from policies.decision import Decision
-from usage import metrics, statements
+from usage import crashpoints, metrics, statements
 from usage.answers import decision_body, decision_row
 from usage.entries import Answer, CallIn, Item, Outcome
 from usage.loading import key_error, resolve_caller
@@ -25,6 +26,7 @@ from usage.spool import Spool, SpoolFull
 from usage.work import Entry, Work
 from usage.writing import as_json
 
+_LOG = logging.getLogger(__name__)
 FRESH_FOR = timedelta(seconds=60)
 _DECISION = Decision(
     allowed=True,
@@ -76,12 +78,32 @@ class OpenAnswers:
     async def replay(self, database: psycopg.AsyncConnection[Any]) -> None:
         """Record what was spooled; what is recorded already stays as it is."""
         for rows in self._spool.drain():
+            crashpoints.reach("replay-begun")
             for start in range(0, len(rows), 500):
-                part = rows[start : start + 500]
-                async with psycopg.AsyncRawCursor(database) as cursor:
-                    await cursor.execute(statements.REPLAY_DECISIONS, [as_json(part)])
-            metrics.REPLAYED.inc(len(rows))
+                await _record(database, rows[start : start + 500])
+            crashpoints.reach("replay-written")
+        crashpoints.reach("replay-done")
         metrics.SPOOLED.set(self._spool.rows)
+
+
+async def _record(
+    database: psycopg.AsyncConnection[Any], rows: Sequence[dict[str, Any]]
+) -> None:
+    """Write rows; one that the database does not take must not keep the rest back."""
+    try:
+        async with psycopg.AsyncRawCursor(database) as cursor:
+            await cursor.execute(statements.REPLAY_DECISIONS, [as_json(rows)])
+    except (psycopg.DataError, psycopg.IntegrityError) as error:
+        if len(rows) > 1:
+            middle = len(rows) // 2
+            await _record(database, rows[:middle])
+            await _record(database, rows[middle:])
+        else:
+            # Its account is gone, for one.
+            _LOG.error("a spooled decision cannot be recorded", exc_info=error)
+            metrics.UNREPLAYED.inc()
+    else:
+        metrics.REPLAYED.inc(len(rows))
 
 
 def _open(

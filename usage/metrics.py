@@ -15,3 +15,6 @@ OVERLOADED = Counter("policyhub_ledger_overloaded", "Calls refused by a full que
 FAIL_OPEN = Counter("policyhub_fail_open", "Calls let through without a database.")
 SPOOLED = Gauge("policyhub_fail_open_spooled", "Such calls that await their record.")
 REPLAYED = Counter("policyhub_fail_open_replayed", "Such calls recorded since.")
+UNREPLAYED = Counter(
+    "policyhub_fail_open_unreplayed", "Such calls that no record could be made of."
+)

@@ -6,7 +6,6 @@ A reset never touches open holds and never restores a revoked bot.
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from accounts import ids
@@ -20,11 +19,12 @@ from usage import windows
 from usage.models import Adjustment, Counter
 from usage.resolving import after_reset
 from usage.selectors import CounterReading, readings_of
+from usage.whole import whole
 
 PERIODS = ("day", "month", "all")
 
 
-@transaction.atomic
+@whole
 def reset_policy(
     *,
     policy: Policy,
@@ -75,7 +75,7 @@ def reset_policy(
     return readings_of(policy=policy, now=now)
 
 
-@transaction.atomic
+@whole
 def clear_policy(*, policy: Policy, actor: Actor, now: datetime, reason: str) -> int:
     """Lift all blocks of a policy and reset its counters; returns how many blocks.
 
@@ -104,7 +104,7 @@ def empty_counters(
         _empty(row, kind="reset", actor=actor, now=now, reason=reason)
 
 
-@transaction.atomic
+@whole
 def clear_block(
     *, block: Block, actor: Actor, now: datetime, reason: str = ""
 ) -> Block:
