@@ -30,6 +30,7 @@ def main() -> None:
         document = {
             "type": "usage",
             "name": f"Cap {number}",
+            "scope": {"bot": bot.public_id},
             "limits": [limit],
             "actions": {"throttle": {}, "email": {}},
             "alert_steps": [1, 100] if number == 0 else [100],
@@ -37,10 +38,36 @@ def main() -> None:
         create_policy(
             account=account, document=parse(document), actor=SYSTEM, now=now()
         )
+    # For edits: it blocks at once, and looks at its own bot only.
+    edited = create_bot(account=account, name="edited", actor=SYSTEM, now=now())
+    document = {
+        "type": "usage",
+        "name": "Edited",
+        "scope": {"bot": edited.public_id},
+        "limits": [{"metric": "calls", "threshold": 2, "window": WINDOWS[0]}],
+        "actions": {"block": {"duration_seconds": None}},
+    }
+    policy = create_policy(
+        account=account, document=parse(document), actor=SYSTEM, now=now()
+    )
+    # Caps of its own may be passed without a database; the others do not concern it.
+    passing = create_bot(account=account, name="open", actor=SYSTEM, now=now())
+    limit = {"metric": "tokens", "threshold": 1_000_000, "window": WINDOWS[0]}
+    document = {
+        "type": "usage",
+        "name": "Open",
+        "scope": {"bot": passing.public_id},
+        "limits": [limit],
+        "actions": {"throttle": {}},
+        "fail_mode": "open",
+    }
+    create_policy(account=account, document=parse(document), actor=SYSTEM, now=now())
     _, key = create_key(
         account=account, name="faults", scopes=["*"], actor=SYSTEM, now=now()
     )
     made = {"key": key, "bot": bot.public_id, "account": str(account.id)}
+    made["open"] = passing.public_id
+    made |= {"edited": edited.public_id, "policy": policy.public_id}
     sys.stdout.write(json.dumps(made))
 
 

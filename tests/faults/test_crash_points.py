@@ -9,22 +9,37 @@ import pytest
 from aiosmtpd.controller import Controller
 
 from tests.faults.house import ROOT, House, free_port, until
-from usage.crashpoints import POINTS
+from usage.crashpoints import BATCH_POINTS, EDIT_POINTS
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
 
-FLOWS = ("reserve", "settle", "release", "record", "sweep")
+FLOWS = ("reserve", "usage", "settle", "release", "record", "sweep")
 COMMITTED = ("batch-committed", "batch-answered")
 # In the sweep nobody is answered.
-CASES = [(f, p) for f in FLOWS for p in POINTS if (f, p) != ("sweep", "batch-answered")]
+CASES = [(f, p) for f in FLOWS for p in BATCH_POINTS]
+CASES.remove(("sweep", "batch-answered"))
+EDITS = [(f, p) for f in ("reset", "clear", "edit") for p in EDIT_POINTS]
 
+# The edited policy has a bot of its own, so that the others' books are all alike.
 # Every counter of the account beside what its events and open holds add up to.
 BOOKS = """SELECT c.kind, c.used, c.held,
 (SELECT coalesce(sum(tokens), 0) FROM usage_usageevent),
 (SELECT coalesce(sum((h->>'amount')::bigint), 0) FROM usage_reservation AS r,
  jsonb_array_elements(r.holds) AS h
  WHERE r.state = 'open' AND h->>'counter' = c.id::text),
-(SELECT sum(s) FROM unnest(c.ring) AS s) FROM usage_counter AS c"""
+(SELECT sum(s) FROM unnest(c.ring) AS s) FROM usage_counter AS c
+JOIN policies_policy AS p ON p.id = c.policy_id WHERE p.name <> 'Edited'"""
+
+EDITED = """SELECT p.revision, p.document->'limits'->0->>'threshold',
+(SELECT count(*) FROM policies_policyrevision AS r WHERE r.policy_id = p.id),
+(SELECT used FROM usage_counter AS c WHERE c.policy_id = p.id),
+(SELECT count(*) FROM usage_adjustment AS a WHERE a.policy_id = p.id),
+(SELECT coalesce(sum(amount), 0) FROM usage_adjustment AS a WHERE a.policy_id = p.id),
+(SELECT count(*) FROM policies_block AS b WHERE b.policy_id = p.id
+ AND lifted_at IS NULL),
+(SELECT count(*) FROM accounts_changerecord),
+(SELECT version FROM accounts_account AS a WHERE a.id = p.account_id)
+FROM policies_policy AS p WHERE name = 'Edited'"""
 
 
 class Victim:
@@ -32,7 +47,7 @@ class Victim:
 
     def __init__(self, house: House) -> None:
         made = house.made
-        self.about = {"bot": made["bot"], "account": made["account"]}
+        self.about = {name: made[name] for name in ("bot", "account", "policy")}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.victim"],
             cwd=ROOT,
@@ -43,7 +58,7 @@ class Victim:
         )
 
     def run(self, flow: str, point: str = "", **order) -> tuple[int, list | None]:
-        order |= {"flow": flow, "point": point} | self.about
+        order = self.about | order | {"flow": flow, "point": point}
         self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()
         status, told = json.loads(self.process.stdout.readline())
@@ -139,8 +154,8 @@ def expect(database, flow, name, point, first, again) -> None:
     if flow == "reserve":
         assert (reservations, still_open) == (1, 1)
         assert first == again
-    elif flow == "record":
-        assert events == 50
+    elif flow in ("record", "usage"):
+        assert events == (50 if flow == "record" else 1)
         status = "duplicate" if point in COMMITTED else "recorded"
         assert {told for _, told in first} == {status}
         assert {told for _, told in again} == {"duplicate"}
@@ -148,6 +163,42 @@ def expect(database, flow, name, point, first, again) -> None:
         assert (events, still_open) == (1, 0)
     else:
         assert (events, still_open) == (0, 0)
+
+
+@pytest.mark.parametrize(("flow", "point"), EDITS)
+def test_an_edit_is_done_wholly_or_not_at_all(house, victim, database, flow, point):
+    """Revision, counters, adjustments, blocks, history and version: all, or none."""
+
+    def edited() -> tuple:
+        return database.execute(EDITED).fetchone()
+
+    # Whatever a case before left: the block stands, and two calls are counted.
+    victim.run("edit", threshold=1_000)
+    victim.run("reset")
+    victim.run("edit", threshold=2)
+    name = f"{flow}-{point}"
+    for number in (1, 2):
+        victim.run("usage", bot=house.made["edited"], name=f"{name}{number}", tokens=0)
+    before = edited()
+    assert (before[3], before[6]) == (2, 1)
+    order = {"threshold": 3} if flow == "edit" else {}
+    assert victim.run(flow, point, **order) == (9, None)
+    free = "SELECT count(*) = 0 FROM pg_locks WHERE locktype = 'advisory'"
+    until(lambda: database.execute(free).fetchone()[0], 10, "its locks are free")
+
+    if point == "edit-committed":
+        assert edited() != before
+    else:
+        assert edited() == before
+        assert victim.run(flow, **order)[0] == 0
+    revision, threshold, revisions, used, _, taken, blocks, *_ = edited()
+    assert blocks == 0
+    assert revision == revisions
+    if flow == "edit":
+        assert (threshold, used) == ("3", 2)
+    else:
+        assert used == 0
+        assert taken == before[5] - 2
 
 
 def test_a_real_lane_dies_there_too(house, database):

@@ -16,8 +16,11 @@ import django
 
 django.setup()
 
-from api.lane import lane_conninfo  # noqa: E402 (Django comes first)
-from usage import crashpoints  # noqa: E402
+from accounts.actors import SYSTEM  # noqa: E402 (Django comes first)
+from accounts.ids import decode_id  # noqa: E402
+from api.lane import lane_conninfo  # noqa: E402
+from policies.models import Block, Policy  # noqa: E402
+from usage import crashpoints, edits, resets  # noqa: E402
 from usage.async_ledger import AsyncLedger  # noqa: E402
 from usage.entries import CallIn, EventIn, EventResult, Item, ReleaseIn  # noqa: E402
 from usage.expiry import expire_reservations  # noqa: E402
@@ -43,7 +46,7 @@ def requests(order: dict) -> list:
         return [event]
     return [
         EventIn(bot=bot, id=f"{order['name']}-{number}", tokens=order["tokens"])
-        for number in range(50)
+        for number in range(1 if order["flow"] == "usage" else 50)
     ]
 
 
@@ -67,7 +70,26 @@ async def on_a_lane(order: dict) -> list:
     return told
 
 
+def edit(order: dict) -> list:
+    """What people do to a policy, as the pages do it: on Django's connection."""
+    policy = Policy.objects.get(id=decode_id("pol", order["policy"]))
+    told = {"actor": SYSTEM, "now": utc_now()}
+    if order["flow"] == "reset":
+        resets.reset_policy(policy=policy, period="all", **told)
+    elif order["flow"] == "clear":
+        for block in Block.objects.filter(policy=policy, lifted_at=None):
+            resets.clear_block(block=block, **told)
+    else:
+        limits = [dict(limit) for limit in policy.document["limits"]]
+        limits[0]["threshold"] = order["threshold"]
+        patch = {"limits": limits}
+        edits.patch_policy(policy=policy, patch=patch, expected_revision=None, **told)
+    return []
+
+
 def carry_out(order: dict) -> list:
+    if order["flow"] in ("reset", "clear", "edit"):
+        return edit(order)
     if order["flow"] == "sweep":
         # As the worker's task would in an hour, when everything is overdue.
         return [expire_reservations(now=utc_now() + timedelta(hours=1))]

@@ -13,6 +13,7 @@ class Wire:
 
     def __init__(self, key: str, timeout: float = 10.0) -> None:
         self.key = key
+        self.raw = False  # answers are text, not JSON
         self._timeout = timeout
         self._port = 0
         self._socket: socket.socket | None = None
@@ -59,7 +60,10 @@ class Wire:
         while len(self._rest) < length:
             self._more()
         body, self._rest = self._rest[:length], self._rest[length:]
-        return int(status.split()[1]), json.loads(body) if body else None
+        code = int(status.split()[1])
+        if self.raw:
+            return code, body.decode()
+        return code, json.loads(body) if body else None
 
     def _more(self) -> None:
         data = self._socket.recv(65536)
