@@ -6,29 +6,21 @@ the counters must say is worked out from the other rows by SQL of its own.
 
 import asyncio
 import random
-from datetime import timedelta
 
-import psycopg
 import pytest
-from asgiref.sync import sync_to_async
-from django.db import connections
 
 from accounts.actors import SYSTEM
 from accounts.services import create_key
 from alerts.models import Alert
-from api.lane import lane_conninfo
 from policies.models import Block
 from policies.services import block_bot
 from tests.usage.contract import ContractHouse
-from tests.usage.house import NOON
-from usage import metrics
-from usage.async_ledger import AsyncLedger
-from usage.entries import CallerKey, CallIn, EventIn, Item, ReleaseIn
-from usage.models import Conversation, Counter, Reservation, UsageEvent
+from tests.usage.pair import in_thread
+from usage.entries import CallerKey, CallIn, ReleaseIn
+from usage.models import Counter, Reservation, UsageEvent
 from usage.resets import reset_policy
 
 pytestmark = pytest.mark.django_db(transaction=True)
-in_thread = sync_to_async(thread_sensitive=True)
 
 # Every counter beside what its events, adjustments and open reservations amount to.
 # Every event of these tests lies in the counter's one window.
@@ -53,93 +45,9 @@ LEFT JOIN usage_usageevent AS e ON e.id = r.event_id
 WHERE h->>'counter' = %s"""
 
 
-class Clock:
-    """A clock that stands until it is moved; `behind` is one process's own error."""
-
-    def __init__(self):
-        self.now = NOON
-
-    def behind(self, **span):
-        return lambda: self.now - timedelta(**span)
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
 @pytest.fixture
 def house():
     return ContractHouse()
-
-
-@pytest.fixture
-async def pair(clock):
-    ledgers = [
-        AsyncLedger(
-            conninfo=lane_conninfo(), clock=clock, batch_max=256, queue_max=4096
-        )
-        for _ in range(2)
-    ]
-    tasks = [asyncio.create_task(ledger.serve()) for ledger in ledgers]
-    yield ledgers
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    await in_thread(connections.close_all)()
-
-
-@pytest.fixture
-async def beside():
-    async with await psycopg.AsyncConnection.connect(
-        lane_conninfo(), autocommit=True
-    ) as database:
-        yield database
-
-
-@pytest.fixture
-def retries():
-    """How often a batch ran into a deadlock during the test."""
-    before = metrics.RETRIES.collect()[0].samples[0].value
-
-    def since():
-        return metrics.RETRIES.collect()[0].samples[0].value - before
-
-    return since
-
-
-class Caller:
-    """Short ways to put one request to one of the ledgers."""
-
-    def __init__(self, house, ledger):
-        self.account = house.account.id
-        self.bot = house.bot.public_id
-        self.ledger = ledger
-
-    async def put(self, request, key=None):
-        (answer,) = (
-            await self.ledger.submit(Item(self.account, [request], key))
-        ).answers
-        return answer
-
-    async def hold(self, tokens, **fields):
-        call = CallIn(bot=self.bot, estimate={"tokens": tokens}, reserve=True, **fields)
-        body = (await self.put(call)).body
-        return body["reservation"]["id"] if body["allowed"] else None
-
-    async def check(self, **fields):
-        return (await self.put(CallIn(bot=self.bot, **fields))).body
-
-    async def send(self, **fields):
-        return await self.put(EventIn(bot=self.bot, **fields))
-
-
-@pytest.fixture
-def callers(house, pair):
-    return [Caller(house, ledger) for ledger in pair]
 
 
 async def balanced(database):
@@ -288,108 +196,6 @@ async def test_a_crossing_at_both_blocks_and_tells_once(callers, house):
     assert await Block.objects.acount() == 1
     assert await Alert.objects.acount() == 1
     assert {(await c.check())["reason_code"] for c in callers} == {"blocked"}
-
-
-async def test_a_settle_waits_for_who_closes_its_fixed_window(
-    callers, house, clock, beside
-):
-    """The row that keeps the old window appears while the settle waits for its head."""
-    window = {"kind": "fixed", "seconds": 60}
-    await in_thread(house.policy)(threshold=100, window=window)
-    reservations = [await callers[0].hold(9, ttl_seconds=9_000) for _ in range(2)]
-    clock.now += timedelta(hours=1)
-    async with beside.transaction():
-        await beside.execute("SELECT 1 FROM usage_counter FOR UPDATE")
-        closing = asyncio.create_task(callers[0].send(tokens=1))
-        await asyncio.sleep(0.15)
-        first, second = reservations
-        waiting = [
-            asyncio.create_task(callers[1].send(tokens=5, reservation=first)),
-            asyncio.create_task(callers[1].put(ReleaseIn(second))),
-        ]
-        await asyncio.sleep(0.15)
-    for answered in await asyncio.gather(closing, *waiting):
-        assert answered.error is None
-
-    rows = Counter.objects.order_by("window_start").values_list("used", "held")
-    assert [row async for row in rows] == [(5, 0), (1, 0)]
-
-
-async def test_a_clock_that_is_behind_counts_in_the_window_that_is_open(house, clock):
-    window = {"kind": "fixed", "seconds": 3600}
-    await in_thread(house.policy)(threshold=100, window=window)
-    ledgers = [
-        AsyncLedger(conninfo=lane_conninfo(), clock=read, batch_max=9, queue_max=9)
-        for read in (clock, clock.behind(milliseconds=20))
-    ]
-    tasks = [asyncio.create_task(ledger.serve()) for ledger in ledgers]
-    for ledger in ledgers:
-        await Caller(house, ledger).send(tokens=4)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    await in_thread(connections.close_all)()
-
-    counter = await Counter.objects.aget()
-    assert (counter.used, counter.window_start) == (8, NOON)
-
-
-async def test_late_events_and_settles_of_one_closed_window_do_not_deadlock(
-    callers, house, clock, beside, retries
-):
-    window = {"kind": "fixed", "seconds": 60}
-    policies = [{"threshold": 9_000, "window": window, "group_by": ["user"]}] * 3
-    for fields in policies:
-        await in_thread(house.policy)(**fields)
-    users = [f"u-{n}" for n in range(12)]
-    held = [
-        (user, await callers[n % 2].hold(9, user=user, ttl_seconds=9_000))
-        for user in users
-        for n in range(4)
-    ]
-    late = clock.now + timedelta(seconds=1)
-    clock.now += timedelta(hours=1)
-    await asyncio.gather(*(callers[0].send(tokens=1, user=user) for user in users))
-    random.Random(3).shuffle(held)
-
-    async def act(n, user, reservation):
-        caller = callers[n % 2]
-        await caller.send(tokens=1, user=user, occurred_at=late)
-        await caller.send(tokens=9, reservation=reservation)
-
-    await asyncio.gather(*(act(n, *one) for n, one in enumerate(held)))
-
-    assert retries() == 0
-    closed = Counter.objects.filter(is_head=False).values_list("used", "held")
-    assert [row async for row in closed] == [(40, 0)] * 36
-
-
-async def test_conversations_touched_in_any_order_do_not_deadlock(
-    callers, house, clock, retries
-):
-    names = [f"c-{n}" for n in range(12)]
-    bot = house.bot.public_id
-    await callers[0].ledger.submit(
-        Item(house.account.id, [EventIn(bot=bot, conversation=name) for name in names])
-    )
-    for turn in range(25):
-        clock.now += timedelta(seconds=1)
-        orders = [names[turn % 12 :] + names[: turn % 12], names[::-1]]
-        await asyncio.gather(
-            *(
-                caller.ledger.submit(
-                    Item(
-                        house.account.id,
-                        [EventIn(bot=bot, conversation=name) for name in order],
-                    )
-                )
-                for caller, order in zip(callers, orders, strict=True)
-            )
-        )
-
-    assert retries() == 0
-    newest = Conversation.objects.values_list("last_activity_at", flat=True)
-    assert {moment async for moment in newest} == {clock.now}
 
 
 async def test_c9_what_is_committed_is_obeyed_by_both(callers, house):
