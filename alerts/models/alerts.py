@@ -47,6 +47,9 @@ class Alert(PublicIdModel):
     resolved_at = models.DateTimeField(null=True, blank=True)
     acknowledged_at = models.DateTimeField(null=True, blank=True)
     acknowledged_by = models.CharField(max_length=300, blank=True, default="")
+    actions = models.JSONField(
+        default=list, db_default=models.Value([], models.JSONField()), blank=True
+    )
     announced = models.PositiveSmallIntegerField(
         choices=Announced, default=0, db_default=0
     )
