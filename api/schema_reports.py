@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from api.schema_components import (
+    AMOUNT,
     BOOLEAN,
     COUNT,
     MOMENT,
@@ -13,6 +14,8 @@ from api.schema_components import (
     Schema,
     answer,
     array,
+    body,
+    ref,
     words,
 )
 from policies.rules import METRICS
@@ -45,6 +48,29 @@ _PREVIOUS: Final[Schema] = {
     "properties": {"totals": _SOME, "data": array(_BUCKET)},
 }
 
+_TALLY: Final[dict[str, Schema]] = {"calls": COUNT, "tokens": COUNT, "cost": TEXT}
+_FIRE: Final[Schema] = answer(
+    at=MOMENT,
+    metric=words(*METRICS),
+    threshold=AMOUNT,
+    subject={"type": "object", "additionalProperties": TEXT_OR_NULL},
+    window_start=MOMENT_OR_NULL,
+)
+_OUTCOME: Final[dict[str, Schema]] = {
+    "fired": {**COUNT, "description": "reached limits, once a counter and window"},
+    "first_fired_at": MOMENT_OR_NULL,
+    "fires": array(_FIRE),
+    "calls": answer(**_TALLY),
+    "refused": answer(**_TALLY),
+    "first_refused_at": MOMENT_OR_NULL,
+    "warned": {**COUNT, "description": "calls that pass though a limit is passed"},
+    "unestimated": {**COUNT, "description": "calls that would need an estimate"},
+    "by_bot": array(answer(bot=TEXT, name=TEXT_OR_NULL, **_TALLY)),
+    "by_user": array(answer(user=TEXT_OR_NULL, **_TALLY)),
+}
+_DAYS: Final[Schema] = {"type": "integer", "minimum": 1, "maximum": 90, "default": 30}
+_DRAFT: Final[Schema] = body("policy", policy=ref("PolicyDocument"), days=_DAYS)
+
 REPORT_SCHEMAS: Final[Mapping[str, Schema]] = {
     "UsageSeries": answer(
         **{"from": MOMENT, "to": MOMENT},
@@ -57,6 +83,24 @@ REPORT_SCHEMAS: Final[Mapping[str, Schema]] = {
         totals=_SOME,
         data=array(_BUCKET),
         previous=_PREVIOUS,
+    ),
+    "SimulationDraft": {"anyOf": [_DRAFT, ref("PolicyDocument")]},
+    "SimulationAsked": body(policy=ref("PolicyDocument"), days=_DAYS),
+    "Simulation": answer(
+        **{"from": MOMENT, "to": MOMENT},
+        source=words("events", "rollups"),
+        truncated=BOOLEAN,
+        **_OUTCOME,
+        active={"anyOf": [answer(**_OUTCOME), {"type": "null"}]},
+        tighter=array(
+            answer(
+                policy_id=TEXT,
+                name=TEXT,
+                metric=words(*METRICS),
+                threshold=AMOUNT,
+                window=ref("Window"),
+            )
+        ),
     ),
     "UsageAttribution": answer(
         **{"from": MOMENT, "to": MOMENT},

@@ -20,6 +20,7 @@ from api import (
     projects,
     reports,
     retention_urls,
+    simulations,
     webhooks,
 )
 
@@ -48,6 +49,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{_KEY}/rotate", keys.RotateKey.as_view()),
     path(f"{_KEY}/revoke", keys.RevokeKey.as_view()),
     path("v1/policies", policies.Policies.as_view()),
+    path("v1/policies/simulate", simulations.Simulations.as_view()),
+    path(f"{_POLICY}/simulate", simulations.PolicySimulation.as_view()),
     path(_POLICY, policies.OnePolicy.as_view()),
     path(f"{_POLICY}/usage", policy_actions.PolicyUsage.as_view()),
     path(f"{_POLICY}/revisions", policy_actions.PolicyRevisions.as_view()),
