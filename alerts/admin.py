@@ -1,10 +1,19 @@
-"""The admin's pages of alerts and their deliveries."""
+"""The admin's pages of alerts, their deliveries, and who gets them."""
 
 from django.contrib import admin
 
 from accounts.administration import Deed, FactAdmin, service_action
 from alerts import services
-from alerts.models import Alert, Delivery
+from alerts.models import (
+    Alert,
+    Delivery,
+    MailHour,
+    Notice,
+    Recipient,
+    Undeliverable,
+    Webhook,
+)
+from alerts.services import recipients
 
 
 @service_action(description="Acknowledge alerts", done="acknowledged")
@@ -54,3 +63,96 @@ class DeliveryAdmin(FactAdmin):
     def to(self, delivery: Delivery) -> str:
         """Name the recipient; an empty one stands for the owners."""
         return delivery.recipient or "the owners"
+
+
+@service_action(
+    description="Disable",
+    question="Nothing is sent to these endpoints until somebody enables them.",
+    done="disabled",
+)
+def disable(webhook: Webhook, deed: Deed) -> None:
+    """Send nothing more to endpoints."""
+    _switch(webhook, deed, enabled=False)
+
+
+@service_action(description="Enable", done="enabled")
+def enable(webhook: Webhook, deed: Deed) -> None:
+    """Send to endpoints again, their failures forgotten."""
+    _switch(webhook, deed, enabled=True)
+
+
+def _switch(webhook: Webhook, deed: Deed, *, enabled: bool) -> None:
+    services.update_webhook(
+        webhook=webhook, changes={"enabled": enabled}, actor=deed.actor, now=deed.now
+    )
+
+
+@admin.register(Webhook)
+class WebhookAdmin(FactAdmin):
+    """Endpoints, without the secrets that sign for them."""
+
+    list_display = ["url", "account", "enabled", "failing_since", "last_success_at"]
+    list_display += ["disabled_reason", "created_at"]
+    list_filter = ["enabled", "account"]
+    list_select_related = ["account"]
+    search_fields = ["url", "description", "=id"]
+    fields = ["account", "url", "description", "event_types", "enabled"]
+    fields += ["disabled_at", "disabled_reason", "failing_since", "last_success_at"]
+    fields += ["created_by", "created_at", "updated_at"]
+    ordering = ["-id"]
+    actions = [enable, disable]
+
+
+@admin.register(Recipient)
+class RecipientAdmin(FactAdmin):
+    """Addresses outside an account that were asked whether they want its mail."""
+
+    list_display = ["address", "account", "asked_at", "confirmed_at"]
+    list_filter = ["account"]
+    list_select_related = ["account"]
+    search_fields = ["address"]
+    ordering = ["-id"]
+
+
+@service_action(
+    description="Send mail there again",
+    question="These addresses bounced or complained; mail goes there again.",
+    done="get mail again",
+)
+def mail_again(marked: Undeliverable, deed: Deed) -> None:
+    """Try addresses again."""
+    recipients.mark_deliverable(marked=marked)
+
+
+@admin.register(Undeliverable)
+class UndeliverableAdmin(FactAdmin):
+    """Addresses that no mail goes to any more."""
+
+    list_display = ["address", "reason", "detail", "since"]
+    list_filter = ["reason"]
+    search_fields = ["address"]
+    ordering = ["-since", "-id"]
+    actions = [mail_again]
+
+
+@admin.register(Notice)
+class NoticeAdmin(FactAdmin):
+    """What endpoints and hooks were told."""
+
+    list_display = ["happened_at", "account", "type", "key", "dispatched_at"]
+    list_filter = ["type", "account"]
+    list_select_related = ["account"]
+    search_fields = ["key", "=id"]
+    date_hierarchy = "happened_at"
+    ordering = ["-id"]
+
+
+@admin.register(MailHour)
+class MailHourAdmin(FactAdmin):
+    """How many mails an account had in an hour."""
+
+    list_display = ["hour", "account", "taken"]
+    list_filter = ["account"]
+    list_select_related = ["account"]
+    search_fields = ["account__name"]
+    ordering = ["-hour", "-id"]

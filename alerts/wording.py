@@ -1,5 +1,7 @@
 """Alerts in plain words: what it is, what PolicyHub did about it, what to do now."""
 
+from datetime import UTC
+
 from alerts.models import Alert
 
 LIMIT = "limit"
@@ -67,7 +69,23 @@ def done_about(alert: Alert) -> str:
         )
     if alert.used is not None and alert.used < (alert.threshold or 0):
         return "A call was refused because what is left does not suffice for it."
-    return "The policy's actions took effect with this usage."
+    return _stopped(alert)
+
+
+def _stopped(alert: Alert) -> str:
+    """Return what the policy's strongest action does once a limit is reached."""
+    until = ""
+    if alert.resets_at is not None:
+        until = f" until {alert.resets_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    if "revoke" in alert.actions:
+        return "The bot was revoked: its calls are refused and its keys do not work."
+    if "block" in alert.actions:
+        return (
+            f"All calls that the policy covers are refused, at least{until or ' now'}."
+        )
+    if "throttle" in alert.actions:
+        return f"Calls that do not fit any more are refused{until}."
+    return "Nothing was stopped: the policy tells, and refuses nothing."
 
 
 def advice_about(alert: Alert) -> str:

@@ -123,6 +123,16 @@ class Actions:
         return self.throttle or self.revoke or self.block is not None
 
     @property
+    def stopping(self) -> tuple[str, ...]:
+        """The wanted actions that can refuse, the most severe first."""
+        wanted = {
+            "revoke": self.revoke,
+            "block": self.block is not None,
+            "throttle": self.throttle,
+        }
+        return tuple(name for name, is_wanted in wanted.items() if is_wanted)
+
+    @property
     def strongest(self) -> str:
         """The most severe wanted action."""
         if self.revoke:

@@ -118,6 +118,7 @@ def open_alert(
             "used": used,
             "message": f"{rule.name}: "
             + used_text(limit.metric, used, limit.threshold),
+            "actions": rule.actions.stopping,
             "enforced": match.enforced,
             "late": late,
             "created_at": work.now,

@@ -309,14 +309,15 @@ ORDER BY id FOR NO KEY UPDATE) AS locked WHERE a.id = locked.id"""
 OPEN_ALERTS = """WITH opened AS (
 INSERT INTO alerts_alert (id, account_id, kind, policy_id, policy_name, counter,
  subject, window_start, resets_at, step, state, bot_id, metric, threshold, used,
- message, enforced, late, created_at, acknowledged_by)
+ message, actions, enforced, late, created_at, acknowledged_by)
 SELECT id, account_id, 'limit', policy_id, policy_name, counter, subject, window_start,
- resets_at, step, state, bot_id, metric, threshold, used, message, enforced, late,
- created_at, ''
+ resets_at, step, state, bot_id, metric, threshold, used, message, actions, enforced,
+ late, created_at, ''
 FROM jsonb_to_recordset($1::jsonb) AS r(id uuid, account_id uuid, policy_id text,
     policy_name text, counter text, subject jsonb, window_start timestamptz,
     resets_at timestamptz, step smallint, state text, bot_id text, metric text,
-    threshold bigint, used bigint, message text, enforced boolean, late boolean,
+    threshold bigint, used bigint, message text, actions jsonb, enforced boolean,
+    late boolean,
     created_at timestamptz)
 ON CONFLICT (account_id, policy_id, counter, window_start, kind, step) DO NOTHING
 RETURNING id)

@@ -4,7 +4,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from policies.services import tell_of_blocks
-from usage import denials, expiry, rollups, safety, upkeep
+from usage import denials, expiry, foretelling, rollups, safety, upkeep
 
 SCHEDULES = [
     ("Roll up usage", "usage.roll_up", 15),
@@ -13,6 +13,7 @@ SCHEDULES = [
     ("Evaluate thresholds", "usage.evaluate_thresholds", 60),
     ("Tell of blocks", "usage.tell_of_blocks", 10),
     ("Tell of refused calls", "usage.tell_denials", 10),
+    ("Tell of likely breaches", "usage.tell_forecasts", 900),
     ("Forget old event ids", "usage.prune_event_ids", 3_600),
     ("Forget answers to be replayed", "usage.prune_first_answers", 3_600),
 ]
@@ -64,3 +65,9 @@ def tell_blocks() -> int:
 def tell_denials() -> int:
     """Tell the endpoints that want it of refused calls."""
     return denials.tell_denials(now=timezone.now())
+
+
+@shared_task(name="usage.tell_forecasts")
+def tell_forecasts() -> int:
+    """Tell of limits that are likely to be reached before they reset."""
+    return foretelling.tell_forecasts(now=timezone.now())

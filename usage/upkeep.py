@@ -36,12 +36,12 @@ resolved_at = coalesce(resets_at, %(now)s)
 WHERE id IN (SELECT a.id FROM alerts_alert AS a {_COUNTER_OF_ALERT}
 WHERE a.state <> 'resolved' AND a.counter <> '' AND a.kind IN ('limit', 'forecast')
 AND ((c.id IS NULL AND a.resets_at IS NULL) OR a.resets_at <= %(now)s)
-AND c.kind IS DISTINCT FROM 'rolling'
+AND (c.kind IS DISTINCT FROM 'rolling' OR a.kind = 'forecast')
 ORDER BY a.id LIMIT %(limit)s FOR UPDATE OF a SKIP LOCKED)"""  # noqa: S608
 
 _ROLLING_ALERTS = f"""SELECT a.id, a.step, c.id
 FROM alerts_alert AS a {_COUNTER_OF_ALERT}
-WHERE a.state <> 'resolved' AND c.kind = 'rolling' ORDER BY a.id"""  # noqa: S608
+WHERE a.state <> 'resolved' AND a.kind = 'limit' AND c.kind = 'rolling' ORDER BY a.id"""  # noqa: S608
 
 _FORGET_EVENT_IDS = """DELETE FROM usage_eventid WHERE id IN (
 SELECT id FROM usage_eventid WHERE created_at < %(before)s

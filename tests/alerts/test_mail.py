@@ -68,7 +68,9 @@ def test_the_mail_says_what_happened_and_where_to_look(opened, settings):
     assert kind == "text/html"
     for text in (message.body, html):
         assert "Daily cap: 1,000 of 1,000 tokens used." in text
-        assert "What PolicyHub did: The policy's" in text.replace("&#x27;", "'")
+        assert "What PolicyHub did: Nothing was stopped: the policy's" in text.replace(
+            "&#x27;", "'"
+        )
         assert "Resets: 2026-11-22 00:00 UTC" in text
         assert link in text
 
@@ -80,7 +82,10 @@ def test_the_mail_says_what_happened_and_where_to_look(opened, settings):
         ({"enforced": False}, "not enforced"),
         ({"state": "warning", "step": 80}, "early warning"),
         ({"used": 990, "threshold": 1000}, "A call was refused"),
-        ({"used": 1000, "threshold": 1000}, "actions took effect"),
+        ({"used": 1000, "threshold": 1000}, "Nothing was stopped"),
+        ({"actions": ["throttle"]}, "do not fit any more are refused"),
+        ({"actions": ["block"]}, "are refused, at least"),
+        ({"actions": ["revoke", "block"]}, "The bot was revoked"),
         ({"kind": "retention_paused"}, "Nothing was deleted"),
     ],
 )
