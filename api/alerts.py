@@ -10,12 +10,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.errors import NotFound
-from alerts.models import Alert
-from alerts.selectors import alert_of, alerts
+from alerts.models import Alert, Delivery
+from alerts.selectors import alert_of, alerts, deliveries
 from alerts.services import acknowledge
 from api import examples
 from api.callers import Caller
-from api.endpoint import Endpoint
+from api.endpoint import Endpoint, invalid_query
 from api.listing import PAGING, each, listed
 from api.schema import filters, operation, page, page_of
 from api.schema_components import AMOUNT_OR_NULL
@@ -23,6 +23,7 @@ from policies.rules import micros_to_cost
 from policies.selectors import policies
 
 _COLUMNS = {"state": "state", "policy": "policy_id", "bot": "bot_id", "kind": "kind"}
+_SHOWN = 200
 
 
 @extend_schema_field(AMOUNT_OR_NULL)
@@ -64,10 +65,44 @@ class AlertAnswer(serializers.Serializer[Alert]):
     resolved_at = serializers.DateTimeField(allow_null=True)
     acknowledged_at = serializers.DateTimeField(allow_null=True)
     acknowledged_by = serializers.CharField()
+    delivery_problem = serializers.CharField(source="trouble")
 
     def get_subject(self, alert: Alert) -> dict[str, str | None]:
         """Return the group_by values of the counter."""
         return dict(alert.subject)
+
+
+class AlertDeliveryAnswer(serializers.Serializer[Delivery]):
+    """A message about an alert; an empty recipient is the account's owners."""
+
+    id = serializers.CharField(source="public_id")
+    channel = serializers.ChoiceField(choices=["email", "webhook"])
+    recipient = serializers.SerializerMethodField()
+    state = serializers.ChoiceField(choices=Delivery.State.choices)
+    attempts = serializers.IntegerField()
+    sent_at = serializers.DateTimeField(allow_null=True)
+    error = serializers.CharField(source="last_error")
+
+    def get_recipient(self, delivery: Delivery) -> str | None:
+        """Return the recipient, unless who asks is bound to a part of the account."""
+        return delivery.recipient if self.context.get("whole") else None
+
+
+class AlertDetailAnswer(AlertAnswer):
+    """One logical alert with the messages about it."""
+
+    deliveries = serializers.SerializerMethodField()
+
+    @extend_schema_field(AlertDeliveryAnswer(many=True))
+    def get_deliveries(self, alert: Alert) -> Any:
+        """Return the messages, the oldest first."""
+        rows = list(deliveries(alert.account, alert)[:_SHOWN])
+        return each(AlertDeliveryAnswer, **self.context)(rows)[::-1]
+
+
+def _shown(caller: Caller, alert: Alert) -> Response:
+    whole = caller.project is None and caller.bot is None
+    return Response(AlertDetailAnswer(alert, context={"whole": whole}).data)
 
 
 def _visible(caller: Caller) -> QuerySet[Alert]:
@@ -112,6 +147,8 @@ class Alerts(Endpoint):
         rows = _visible(self.caller)
         for name, column in _COLUMNS.items():
             value = self.query(name)
+            if name == "state" and value not in (None, *Alert.State.values):
+                raise invalid_query(name, "must be warning, breached or resolved")
             rows = rows if value is None else rows.filter(**{column: value})
         return listed(
             request,
@@ -126,10 +163,15 @@ class OneAlert(Endpoint):
 
     scopes = {"GET": "alerts:read"}
 
-    @operation("alerts_read", "Read an alert", answer=AlertAnswer, shows=examples.ALERT)
+    @operation(
+        "alerts_read",
+        "Read an alert",
+        answer=AlertDetailAnswer,
+        shows=examples.ALERT_READ,
+    )
     def get(self, request: Request, alert_id: str) -> Response:
-        """Read an alert."""
-        return Response(AlertAnswer(_visible_alert(self.caller, alert_id)).data)
+        """Read an alert with the messages about it."""
+        return _shown(self.caller, _visible_alert(self.caller, alert_id))
 
 
 class AcknowledgeAlert(Endpoint):
@@ -140,12 +182,12 @@ class AcknowledgeAlert(Endpoint):
     @operation(
         "alerts_ack",
         "Acknowledge an alert",
-        answer=AlertAnswer,
-        shows={**examples.ALERT, "acknowledged_at": examples.MORNING},
+        answer=AlertDetailAnswer,
+        shows={**examples.ALERT_READ, "acknowledged_at": examples.MORNING},
     )
     def post(self, request: Request, alert_id: str) -> Response:
         """Say that somebody has seen an alert; the first one is remembered."""
         caller = self.caller
         alert = _visible_alert(caller, alert_id)
         acknowledge(alert=alert, actor=caller.actor, now=timezone.now())
-        return Response(AlertAnswer(_visible_alert(caller, alert_id)).data)
+        return _shown(caller, _visible_alert(caller, alert_id))

@@ -181,6 +181,7 @@ DECISION_ROW: Final = {
     "kind": "authorize",
     "key_id": KEY_ID,
     "estimate": {"tokens": 800, "calls": 1},
+    "tags": {},
     "reservation_id": None,
 }
 CHANGE: Final = {
@@ -213,7 +214,18 @@ ALERT: Final[dict[str, Any]] = {
     "resolved_at": None,
     "acknowledged_at": None,
     "acknowledged_by": "",
+    "delivery_problem": "",
 }
+_MAILED: Final = {
+    "id": "dlv_01kjm3v5c0e8r9q2t4w6y8z0b6",
+    "channel": "email",
+    "recipient": "ops@example.com",
+    "state": "sent",
+    "attempts": 1,
+    "sent_at": MORNING,
+    "error": "",
+}
+ALERT_READ: Final = {**ALERT, "deliveries": [_MAILED]}
 CONVERSATION_SENT: Final = {"bot": BOT_ID, "user": "u-1", "external_id": "chat-77"}
 CONVERSATION: Final = {
     "id": CONVERSATION_ID,

@@ -264,6 +264,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "ENUM_NAME_OVERRIDES": {
         "BotState": "accounts.models.Bot.State",
         "AlertState": "alerts.models.Alert.State",
+        "DeliveryState": "alerts.models.Delivery.State",
         "BlockKind": "policies.models.Block.Kind",
     },
     "POSTPROCESSING_HOOKS": [

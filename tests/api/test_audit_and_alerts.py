@@ -40,7 +40,10 @@ def test_a_breach_shows_everywhere(api, bot, breached):
     assert paused["block"]["policy_id"] == breached["id"]
     alert = api.get("/alerts").json()["data"][0]
     assert (alert["policy_id"], alert["step"]) == (breached["id"], 100)
-    assert api.get(f"/alerts/{alert['id']}").json() == alert
+    read = api.get(f"/alerts/{alert['id']}").json()
+    (message,) = read.pop("deliveries")
+    assert read == alert
+    assert (message["channel"], message["state"]) == ("email", "pending")
 
 
 def test_a_block_is_listed_and_cleared(api, bot, breached):
@@ -133,7 +136,13 @@ def test_an_alert_is_acknowledged_once(api, breached):
     first = api.post(f"{path}/ack").json()
     assert first["acknowledged_at"] is not None
     assert api.post(f"{path}/ack", {}).json() == first
+    assert first["acknowledged_by"]
     assert api.get("/alerts?state=resolved").json()["data"] == []
+    for query in ("kind=limit", "state=breached"):
+        assert len(api.get(f"/alerts?{query}").json()["data"]) == 1, query
+    assert api.get("/alerts?kind=forecast").json()["data"] == []
+    wrong = api.get("/alerts?state=lost")
+    assert_problem(wrong, 422, "invalid_query", "/state")
 
 
 def test_what_is_foreign_is_absent_byte_for_byte(api, stranger, breached):
