@@ -80,9 +80,7 @@ def _stopped(alert: Alert) -> str:
     if "revoke" in alert.actions:
         return "The bot was revoked: its calls are refused and its keys do not work."
     if "block" in alert.actions:
-        return (
-            f"All calls that the policy covers are refused, at least{until or ' now'}."
-        )
+        return f"All calls that the policy covers are refused{until or ' from now on'}."
     if "throttle" in alert.actions:
         return f"Calls that do not fit any more are refused{until}."
     return "Nothing was stopped: the policy tells, and refuses nothing."
