@@ -4,8 +4,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from django.http import StreamingHttpResponse
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema_field, inline_serializer
+from drf_spectacular.utils import (
+    OpenApiExample,
+    extend_schema,
+    extend_schema_field,
+    inline_serializer,
+)
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,11 +24,12 @@ from api.holds import need_account
 from api.listing import PAGING, listed
 from api.moments import moment_text
 from api.policies import visible_policy
-from api.retention_examples import CONFIRMED, PENDING, PREVIEW, RUN
-from api.schema import filters, operation, page, page_of
+from api.retention_examples import CONFIRMED, PENDING, PREVIEW, RUN, SIGNING_KEY
+from api.schema import PROBLEM_REF, filters, operation, page, page_of
 from policies.models import Policy
 from policies.rules import parse
 from retention.confirming import confirm_run
+from retention.exports import export, published_key, show_receipt
 from retention.models import PruneRun
 from retention.previews import preview
 from retention.selectors import Pending, pending, run_of, runs
@@ -149,37 +156,6 @@ class ConfirmBody(Body):
     confirm = WordOrNumber()
 
 
-def show_run(run: PruneRun) -> dict[str, Any]:
-    """Return a receipt as it is answered and exported."""
-    done = run.state == PruneRun.State.COMPLETED
-    gone = max(run.due - run.remaining, 0) / run.due if run.due else 0.0
-    return {
-        "id": run.public_id,
-        "policy": None if run.policy is None else run.policy.public_id,
-        "policy_name": None if run.policy is None else run.policy.name,
-        "policy_revision": run.policy_revision,
-        "target": run.target,
-        "cutoff": moment_text(run.cutoff),
-        "state": run.state,
-        "waiting_for": run.waiting_for or None,
-        "trigger": run.trigger,
-        "due": run.due,
-        "total": run.total,
-        "deleted": run.deleted,
-        "held": run.held,
-        "skipped": run.skipped,
-        "remaining": run.remaining,
-        "progress": 1.0 if done else round(gone, 4),
-        "subject": run.subject or None,
-        "confirmed_at": moment_text(run.confirmed_at),
-        "confirmed_by": run.confirmed_by or None,
-        "started_at": moment_text(run.started_at),
-        "finished_at": moment_text(run.finished_at),
-        "duration_seconds": round(run.worked_seconds, 3),
-        "digest": run.digest,
-    }
-
-
 def _show_pending(found: Pending, now: datetime) -> dict[str, Any]:
     rule, success = found.policy.document["retention"], found.last_success
     return {
@@ -191,9 +167,9 @@ def _show_pending(found: Pending, now: datetime) -> dict[str, Any]:
         "held": found.held,
         "oldest": moment_text(found.oldest),
         "overdue": found.is_overdue(now),
-        "last_run": None if found.last_run is None else show_run(found.last_run),
+        "last_run": None if found.last_run is None else show_receipt(found.last_run),
         "last_success_at": None if success is None else moment_text(success.worked_at),
-        "open_run": None if found.open_run is None else show_run(found.open_run),
+        "open_run": None if found.open_run is None else show_receipt(found.open_run),
     }
 
 
@@ -338,7 +314,7 @@ class Runs(Endpoint):
         return listed(
             request,
             rows,
-            show=lambda found: [show_run(each) for each in found],
+            show=lambda found: [show_receipt(each) for each in found],
             newest_first=True,
         )
 
@@ -354,7 +330,7 @@ class OneRun(Endpoint):
         caller = self.caller
         caller.need_unbound()
         return Response(
-            show_run(run_of(caller.account, run_id, project=caller.project))
+            show_receipt(run_of(caller.account, run_id, project=caller.project))
         )
 
 
@@ -380,4 +356,66 @@ class ConfirmRun(Endpoint):
         confirmed = confirm_run(
             run=run, typed=typed, actor=caller.actor, now=timezone.now()
         )
-        return Response(show_run(confirmed))
+        return Response(show_receipt(confirmed))
+
+
+class ExportRuns(Endpoint):
+    """The receipts, signed."""
+
+    scopes = {"GET": "retention:read"}
+
+    @extend_schema(
+        operation_id="retention_export_runs",
+        summary="Export receipts, signed",
+        tags=["retention"],
+        responses={
+            (200, "application/jsonl"): {"type": "string"},
+            ("4XX", "application/problem+json"): PROBLEM_REF,
+        },
+        examples=[
+            OpenApiExample(
+                "Answer",
+                value='{"head":{"account":"acc_…","format":"policyhub-receipts/1"}}',
+                response_only=True,
+                status_codes=["200"],
+                media_type="application/jsonl",
+            )
+        ],
+    )
+    def get(self, request: Request) -> StreamingHttpResponse:
+        """Export the receipts of runs that have ended as signed JSON lines.
+
+        `docs/verify_receipts.py` and `manage.py verify_receipts` check them offline.
+        """
+        caller = self.caller
+        need_account(caller)
+        lines = export(account=caller.account, now=timezone.now())
+        name = f"policyhub-receipts-{caller.account.slug}.jsonl"
+        return StreamingHttpResponse(
+            (f"{line}\n" for line in lines),
+            content_type="application/jsonl; charset=utf-8",
+            headers={"Content-Disposition": f'attachment; filename="{name}"'},
+        )
+
+
+class SigningKey(Endpoint):
+    """The public key of the exports."""
+
+    scopes = {"GET": "retention:read"}
+
+    @operation(
+        "retention_signing_key",
+        "Read the key that signs receipts",
+        answer=inline_serializer(
+            "SigningKey",
+            {
+                "algorithm": serializers.CharField(),
+                "key_id": serializers.CharField(),
+                "public_key": serializers.CharField(),
+            },
+        ),
+        shows=SIGNING_KEY,
+    )
+    def get(self, request: Request) -> Response:
+        """Read the public key by which exports of receipts are checked."""
+        return Response(published_key())

@@ -13,6 +13,8 @@ urlpatterns = [
     path("v1/retention/preview", retention.RetentionPreview.as_view()),
     path("v1/retention/pending", retention.RetentionPending.as_view()),
     path("v1/retention/runs", retention.Runs.as_view()),
+    path("v1/retention/runs/export", retention.ExportRuns.as_view()),
+    path("v1/retention/signing-key", retention.SigningKey.as_view()),
     path(_RUN, retention.OneRun.as_view()),
     path(f"{_RUN}/confirm", retention.ConfirmRun.as_view()),
     path("v1/retention/holds", holds.Holds.as_view()),

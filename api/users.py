@@ -12,10 +12,11 @@ from accounts.errors import Forbidden, NotFound
 from api.callers import Caller
 from api.endpoint import Endpoint
 from api.holds import need_account
-from api.retention import RunAnswer, show_run
+from api.retention import RunAnswer
 from api.retention_examples import ERASURE
 from api.schema import operation
 from retention.erasure import erase_user
+from retention.exports import show_receipt
 from retention.models import PruneRun
 
 _LONGEST: Final = 256
@@ -52,7 +53,7 @@ class UserData(Endpoint):
         )
         done = run.state == PruneRun.State.COMPLETED
         status = HTTPStatus.OK if done else HTTPStatus.ACCEPTED
-        return Response(show_run(run), status=status)
+        return Response(show_receipt(run), status=status)
 
 
 def _need_owner(caller: Caller) -> None:

@@ -1,5 +1,6 @@
 """Preview, receipts and confirmation over HTTP."""
 
+import json
 from datetime import timedelta
 from io import StringIO
 
@@ -7,6 +8,7 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
+from retention import signing
 from tests.api.client import assert_problem, key_api, person_api
 from usage.models import Conversation
 
@@ -255,3 +257,23 @@ def test_who_may_do_what(acme, bob, api, bot, policy):
         person = person_api(bob)
         assert person.get("/retention/runs").status_code == 200
         assert_problem(person.post(path, {"confirm": 1}), 403, "missing_scope")
+
+
+def test_receipts_are_exported_signed(api, acme, stranger, bot, policy, project_api):
+    converse(api, bot, days=31)
+    prune("--confirm")
+
+    answer = api.get("/retention/runs/export")
+    assert answer["Content-Type"] == "application/jsonl; charset=utf-8"
+    lines = b"".join(answer.streaming_content).decode().splitlines()
+    key = api.get("/retention/signing-key").json()["public_key"]
+    found = signing.verify(lines, key)
+    assert (found["receipts"], found["head"]["account"]) == (1, acme.public_id)
+    (run,) = api.get("/retention/runs").json()["data"]
+    assert json.loads(lines[1])["receipt"] == run
+    theirs = b"".join(stranger.get("/retention/runs/export").streaming_content)
+    assert signing.verify(theirs.decode().splitlines(), key)["receipts"] == 0
+    assert_problem(project_api.get("/retention/runs/export"), 403, "forbidden")
+    nobody = key_api(acme, ["policies:read"])
+    for path in ("runs/export", "signing-key"):
+        assert_problem(nobody.get(f"/retention/{path}"), 403, "missing_scope")
