@@ -7,7 +7,7 @@ local cycle = false
 
 function init(args)
   cycle = args[2] == "cycle"
-  math.randomseed(os.time())
+  math.randomseed(7)
   for line in io.lines(args[1]) do
     local key, bot, body = line:match("([^\t]+)\t([^\t]+)\t(.+)")
     local headers = {

@@ -46,18 +46,36 @@ def fill(url: str, *, events: int, event_ids: int, counters: int) -> None:
     policy = Policy.objects.filter(account__slug="hot").order_by("id")[0]
     names = {"account": policy.account_id, "policy": policy.id}
     with psycopg.connect(url, autocommit=True) as database:
+        for setting in ("synchronous_commit = off", "maintenance_work_mem = '256MB'"):
+            database.execute(f"SET {setting}")
         for table, total, sql in (
             ("usage_usageevent", events, EVENTS),
             ("usage_eventid", event_ids, IDS),
         ):
+            # Indexes that are built over the rows take a third of the time.
+            indexes = _drop_indexes(database, table)
             for first in range(1, total + 1, _STEP):
                 last = min(first + _STEP - 1, total)
                 rows = names | {"first": first, "last": last, "total": total}
                 database.execute(sql, rows | {"seconds": (SPAN_DAYS - 1) * 86_400})
+            for index in indexes:
+                database.execute(index)
             database.execute(f"VACUUM (ANALYZE) {table}")
         database.execute(COUNTERS, names | {"total": counters})
         database.execute("VACUUM (ANALYZE) usage_counter")
         database.execute("CHECKPOINT")
+
+
+def _drop_indexes(database: psycopg.Connection, table: str) -> list[str]:
+    """Drop a table's indexes but the primary key's; return what makes them again."""
+    found = database.execute(
+        """SELECT indexname, replace(indexdef, ' ON ONLY ', ' ON ') FROM pg_indexes
+        WHERE tablename = %s AND indexname NOT LIKE '%%pkey'""",
+        [table],
+    ).fetchall()
+    for name, _ in found:
+        database.execute(f'DROP INDEX "{name}"')
+    return [made for _, made in found]
 
 
 def open_months() -> None:
