@@ -1,7 +1,7 @@
 """What was decided and who changed what."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from django.db.models import QuerySet
 from rest_framework import serializers
@@ -20,6 +20,21 @@ from api.schema import filters, operation, page, page_of, raw_page_of
 from audit.models import DecisionRecord
 from audit.selectors import decision_of, decisions
 
+FILTER_TEXTS: Final = {
+    "bot": "decisions about this bot id",
+    "user": "about this user",
+    "policy": "that this policy id made",
+    "project": "about this project id",
+    "reason_code": "with this reason code",
+    "decision": "allow or deny",
+    "model": "about this model",
+    "kind": "authorize or gateway",
+    "key": "that this key id asked for",
+    "category": "in which this category was found",
+    "tag": "with this tag, as name=value",
+    "since": "made at or after this moment",
+    "until": "made before this moment",
+}
 _COLUMNS = {
     "bot": "policy_target",
     "user": "policy_user",
@@ -28,6 +43,8 @@ _COLUMNS = {
     "reason_code": "reason_code",
     "decision": "decision",
     "model": "model",
+    "kind": "kind",
+    "key": "key_id",
 }
 
 
@@ -61,43 +78,25 @@ def _bindings(caller: Caller) -> dict[str, str | None]:
     }
 
 
-class Decisions(Endpoint):
-    """The decisions of an account."""
+class DecisionEndpoint(Endpoint):
+    """Answers about the decisions that a filter finds."""
 
     scopes = {"GET": "audit:read"}
-    queries = PAGING | set(_COLUMNS) | {"since", "until"}
 
-    @operation(
-        "audit_list_decisions",
-        "List decisions",
-        answer=raw_page_of(DECISION_REF),
-        shows=page(examples.DECISION_ROW),
-        parameters=filters(
-            bot="decisions about this bot id",
-            user="about this user",
-            policy="that this policy id made",
-            project="about this project id",
-            reason_code="with this reason code",
-            decision="allow or deny",
-            model="about this model",
-            since="made at or after this moment",
-            until="made before this moment",
-        ),
-    )
-    def get(self, request: Request) -> Response:
-        """List decisions, the newest first."""
+    def chosen(self) -> QuerySet[DecisionRecord]:
+        """Return the decisions that the query names. Raises InvalidQuery."""
         caller = self.caller
         rows = decisions(caller.account, **_bindings(caller))
         for name, column in _COLUMNS.items():
             value = self.query(name)
             rows = rows if value is None else rows.filter(**{column: value})
-        rows = self._between(rows)
-        return listed(
-            request,
-            rows,
-            show=lambda found: show_decisions(caller, found),
-            newest_first=True,
-        )
+        category, tag = self.query("category"), self.query("tag")
+        if category is not None:
+            rows = rows.filter(triggered_categories__contains=[category])
+        if tag is not None:
+            name, _, value = tag.partition("=")
+            rows = rows.filter(subject__contains={"tags": {name: value}})
+        return self._between(rows)
 
     def _between(self, rows: QuerySet[DecisionRecord]) -> QuerySet[DecisionRecord]:
         since, until = self._moment("since"), self._moment("until")
@@ -111,6 +110,29 @@ class Decisions(Endpoint):
         if text is not None and moment is None:
             raise invalid_query(name, "must be a moment such as 2026-01-31T12:00:00Z")
         return moment
+
+
+class Decisions(DecisionEndpoint):
+    """The decisions of an account."""
+
+    queries = PAGING | set(FILTER_TEXTS)
+
+    @operation(
+        "audit_list_decisions",
+        "List decisions",
+        answer=raw_page_of(DECISION_REF),
+        shows=page(examples.DECISION_ROW),
+        parameters=filters(**FILTER_TEXTS),
+    )
+    def get(self, request: Request) -> Response:
+        """List decisions, the newest first."""
+        caller = self.caller
+        return listed(
+            request,
+            self.chosen(),
+            show=lambda found: show_decisions(caller, found),
+            newest_first=True,
+        )
 
 
 class OneDecision(Endpoint):

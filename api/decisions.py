@@ -46,6 +46,7 @@ def _shown(record: DecisionRecord, *, hidden: bool) -> dict[str, Any]:
     answer |= {name: getattr(record, name) for name in _PLAIN}
     answer |= {
         "estimate": _estimate(record.estimate),
+        "tags": record.subject.get("tags", {}),
         "policies": [_reading(each, hidden=hidden) for each in record.policies],
         "created_at": moment_text(record.created_at),
     }

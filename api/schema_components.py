@@ -334,6 +334,7 @@ SCHEMAS: Final[Mapping[str, Schema]] = {
         kind=TEXT,
         key_id=TEXT,
         estimate={"type": "object", "additionalProperties": AMOUNT},
+        tags={"type": "object", "additionalProperties": TEXT},
         reservation_id=TEXT_OR_NULL,
     ),
 }

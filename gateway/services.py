@@ -54,6 +54,7 @@ def update_upstream(
     fresh = _locked(upstream, expected_revision)
     said = dict(values)
     secret = said.pop("secret", None)
+    _check_secret_stays(fresh, said.get("base_url"), secret)
     record = assign(fresh, said)
     if secret is not None:
         _keep_secret(fresh, secret)
@@ -98,6 +99,22 @@ def _locked(upstream: Upstream, expected_revision: int | None) -> Upstream:
     if expected_revision is not None and fresh.revision != expected_revision:
         raise StaleRevision
     return fresh
+
+
+def _check_secret_stays(
+    upstream: Upstream, base_url: str | None, secret: str | None
+) -> None:
+    """Whoever names another host must know the secret, or it would go there."""
+    if base_url is None or secret is not None or not upstream.secret:
+        return
+    try:
+        now, then = check_url(upstream.base_url), check_url(base_url)
+        same = (now.scheme, now.host, now.port) == (then.scheme, then.host, then.port)
+    except UnsafeUrl:
+        same = False
+    if not same:
+        detail = "is required when the host changes"
+        raise InvalidBody(errors=[{"pointer": "/secret", "detail": detail}])
 
 
 def _keep_secret(upstream: Upstream, secret: str) -> None:
