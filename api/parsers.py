@@ -22,7 +22,8 @@ class StrictJSONParser(BaseParser):
     ) -> Any:
         """Return the body's value. Raises UnsupportedMediaType, MalformedJson."""
         request = (parser_context or {}).get("request")
-        if request is not None and request.META.get("HTTP_CONTENT_ENCODING"):
+        encoding = "" if request is None else request.META.get("HTTP_CONTENT_ENCODING")
+        if (encoding or "identity").lower() != "identity":
             raise UnsupportedMediaType("Send the body without a Content-Encoding.")
         json.check_charset(media_type)
         return json.loads(stream.read(json.MAX_BYTES + 1))
