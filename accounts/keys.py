@@ -47,6 +47,8 @@ SCOPES = frozenset(
         "projects:write",
         "retention:read",
         "retention:write",
+        "upstreams:read",
+        "upstreams:write",
         "usage:read",
         "usage:write",
         "webhooks:read",

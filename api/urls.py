@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, path, re_path
 from api import (
     alerts,
     audit,
+    audit_export,
     bot_actions,
     bots,
     chatbotkit,
@@ -18,6 +19,7 @@ from api import (
     policy_history,
     prices,
     projects,
+    upstreams,
     reports,
     retention_urls,
     simulations,
@@ -42,6 +44,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{_BOT}/unblock", bot_actions.UnblockBot.as_view()),
     path(f"{_BOT}/revoke", bot_actions.RevokeBot.as_view()),
     path(f"{_BOT}/restore", bot_actions.RestoreBot.as_view()),
+    path("v1/upstreams", upstreams.Upstreams.as_view()),
+    path("v1/upstreams/<str:upstream_id>", upstreams.OneUpstream.as_view()),
     path("v1/projects", projects.Projects.as_view()),
     path("v1/projects/<str:project_id>", projects.OneProject.as_view()),
     path("v1/keys", keys.Keys.as_view()),
@@ -90,5 +94,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/audit/decisions", audit.Decisions.as_view()),
     path("v1/audit/decisions/<str:decision_id>", audit.OneDecision.as_view()),
     path("v1/audit/changes", audit.Changes.as_view()),
+    path("v1/audit/export", audit_export.ExportDecisions.as_view()),
     re_path(r"^.*$", openapi.no_route),
 ]

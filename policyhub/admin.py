@@ -28,6 +28,7 @@ from django_celery_beat.models import PeriodicTask
 import accounts.admin
 import alerts.admin
 import audit.admin
+import gateway.admin
 import policies.admin
 import retention.admin
 import usage.admin
@@ -45,6 +46,7 @@ REGISTERED = (
     accounts.admin,
     alerts.admin,
     audit.admin,
+    gateway.admin,
     policies.admin,
     retention.admin,
     usage.admin,
