@@ -19,10 +19,10 @@ from api import (
     policy_history,
     prices,
     projects,
-    upstreams,
     reports,
     retention_urls,
     simulations,
+    upstreams,
     webhooks,
 )
 
