@@ -31,7 +31,7 @@ class Plan:
 
     seconds: float
     processes: int = 8
-    threads: int = 16
+    threads: int = 48
     seed: int = 7
     stormy: float = 25.0
     calm: float = 50.0
