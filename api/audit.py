@@ -14,9 +14,11 @@ from api import examples
 from api.callers import Caller
 from api.decisions import DECISION_REF, show_decisions
 from api.endpoint import Endpoint, invalid_query
+from api.explanations import EXPLANATION, explained
 from api.fields import instant
 from api.listing import PAGING, each, listed
 from api.schema import filters, operation, page, page_of, raw_page_of
+from api.schema_components import ref
 from audit.models import DecisionRecord
 from audit.selectors import decision_of, decisions
 
@@ -142,15 +144,16 @@ class OneDecision(Endpoint):
 
     @operation(
         "audit_read_decision",
-        "Read a decision",
-        answer=DECISION_REF,
-        shows=examples.DECISION_ROW,
+        "Read a decision, and why it came out so",
+        answer=ref("ExplainedDecision"),
+        shows={**examples.DECISION_ROW, "explanation": EXPLANATION},
     )
     def get(self, request: Request, decision_id: str) -> Response:
-        """Read a decision."""
+        """Read a decision, with a sentence for each limit that it looked at."""
         caller = self.caller
         found = decision_of(caller.account, decision_id, **_bindings(caller))
-        return Response(show_decisions(caller, [found])[0])
+        shown = show_decisions(caller, [found])[0]
+        return Response({**shown, "explanation": explained(caller, found)})
 
 
 class Changes(Endpoint):

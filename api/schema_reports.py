@@ -5,6 +5,7 @@ from typing import Final
 
 from api.schema_components import (
     AMOUNT,
+    AMOUNT_OR_NULL,
     BOOLEAN,
     COUNT,
     MOMENT,
@@ -102,6 +103,28 @@ REPORT_SCHEMAS: Final[Mapping[str, Schema]] = {
             )
         ),
     ),
+    "ExplainedDecision": {
+        "allOf": [
+            ref("DecisionRecord"),
+            answer(
+                explanation=array(
+                    answer(
+                        policy_id=TEXT,
+                        revision=COUNT,
+                        name=TEXT,
+                        metric=words(*METRICS),
+                        needed=AMOUNT,
+                        margin={
+                            **AMOUNT_OR_NULL,
+                            "description": "left after the call; negative: missing",
+                        },
+                        decisive=BOOLEAN,
+                        words=TEXT,
+                    )
+                )
+            ),
+        ]
+    },
     "UsageAttribution": answer(
         **{"from": MOMENT, "to": MOMENT},
         timezone=TEXT,

@@ -15,8 +15,9 @@ from api import examples
 from api.callers import Caller
 from api.endpoint import Endpoint
 from api.moments import moment_text
-from api.policies import document_of, visible_policies, visible_policy
+from api.policies import visible_policies, visible_policy
 from api.policy_answers import hides_figures
+from api.policy_bodies import document_of
 from api.schema import operation
 from api.schema_components import ref
 from policies.models import Policy

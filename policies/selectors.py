@@ -3,7 +3,7 @@
 What is foreign looks exactly like what is absent: NotFound (CONTRACT G2).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -104,6 +104,18 @@ def blocks(
     if live_at is not None:
         found = found.filter(_live(live_at))
     return found.select_related("account", "policy", "bot").order_by("-id")
+
+
+def names_at(
+    account: Account, pairs: Collection[tuple[str, int]]
+) -> dict[tuple[str, int], str]:
+    """Return what policies were called at revisions, by public id and number."""
+    keys = {ids.decode_id("pol", public_id) for public_id, _ in pairs}
+    rows = PolicyRevision.objects.filter(
+        account=account, policy__in=keys, number__in={number for _, number in pairs}
+    )
+    found = rows.values_list("policy_id", "number", "document__name")
+    return {(ids.encode_id("pol", key), number): name for key, number, name in found}
 
 
 def block_of(account: Account, policy: Policy, public_id: str) -> Block:

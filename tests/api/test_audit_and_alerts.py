@@ -99,7 +99,9 @@ def test_decisions_are_listed_filtered_and_read(api, bot, breached):
     assert row["policy_target"] == bot.public_id
     assert row["policies"][0]["used"] == 1200
     assert "shared" not in row["policies"][0]
-    assert api.get(f"/audit/decisions/{row['id']}").json() == row
+    one = api.get(f"/audit/decisions/{row['id']}").json()
+    del one["explanation"]
+    assert one == row
     for query in (
         f"bot={bot.public_id}",
         "reason_code=blocked",
