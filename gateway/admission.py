@@ -11,9 +11,10 @@ from accounts.errors import NotFound, Unavailable
 from gateway import callers, errors, protocol
 from gateway.calls import MARGIN_SECONDS, SOURCE, Call, Ledger
 from gateway.exchange import Exchange
-from gateway.filters import PASS, Filters, Verdict, filters_for
+from gateway.filters import PASS, Filters, Verdict
 from gateway.protocol import Asked, Refusal
 from gateway.routes import AccountRoutes, Route, RouteBook
+from gateway.screening import content_filters
 from policies.decision_types import Finding
 from usage.entries import Answer, CallerKey, CallIn, Gate, Item, RulesChanged
 
@@ -88,7 +89,7 @@ class Admission:
         filters: Filters = PASS
         if routes.content:
             facts = await self._routes.bot(routes, bot)
-            filters = filters_for(routes, asked, facts, asked.user, caller.project_id)
+            filters = content_filters(routes, asked, facts, caller.project_id)
         body, verdict = filters.prompt(asked)
         decision = await self._decide(request, routes, ways, bot, verdict)
         seconds = _longest(ways)

@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
-from uuid import UUID
 
 from gateway.protocol import Asked
-from gateway.routes import AccountRoutes, BotFacts
 from policies.decision_types import Finding
 
 
@@ -43,12 +41,17 @@ class Filters(Protocol):
         """Whether texts of the answer have to pass through `text`."""
         ...
 
+    @property
+    def denies_answer(self) -> bool:
+        """Whether nothing more of the answer may be passed on."""
+        ...
+
     def prompt(self, asked: Asked) -> tuple[dict[str, Any], Verdict]:
         """Return the body with what must not go out removed, and what was found."""
         ...
 
-    def text(self) -> TextFilter:
-        """Return a filter for one text of the answer."""
+    def text(self, *, source: bool = False) -> TextFilter:
+        """Return a filter for one text of the answer; `source` if it is JSON."""
         ...
 
     def answer(self) -> Verdict:
@@ -60,12 +63,13 @@ class PassThrough:
     """No policy reads this call."""
 
     reads_answers = False
+    denies_answer = False
 
     def prompt(self, asked: Asked) -> tuple[dict[str, Any], Verdict]:
         """Return the body as it is."""
         return asked.body, NOTHING
 
-    def text(self) -> TextFilter:
+    def text(self, *, source: bool = False) -> TextFilter:
         """Return a filter that lets everything pass."""
         return _Open()
 
@@ -83,17 +87,3 @@ class _Open:
 
 
 PASS = PassThrough()
-
-
-def filters_for(
-    routes: AccountRoutes,
-    asked: Asked,
-    bot: BotFacts | None,
-    user: str | None,
-    project_id: UUID | None,
-) -> Filters:
-    """Return the filters of the content policies that a call falls under.
-
-    `project_id` is the key's; a bot's own project wins.
-    """
-    return PASS

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway import protocol, tokens
+from gateway import protocol, texts, tokens
 from gateway.calls import Call
 from gateway.exchange import Exchange
 from gateway.filters import TextFilter
@@ -22,7 +22,6 @@ LINE_MAX: Final = 1024 * 1024
 # How long an upstream is heard out for its usage when the client has gone.
 DRAIN_SECONDS: Final = 5.0
 DONE: Final = b"[DONE]"
-_TEXTS: Final = ("content", "refusal", "reasoning_content", "reasoning")
 _A_TOKEN: Final = 16
 
 _decode = msgspec.json.decode
@@ -76,28 +75,35 @@ def broken_answer() -> Refusal:
     )
 
 
+def not_allowed() -> Refusal:
+    """Return the refusal when a content policy denies what came as an answer."""
+    return Refusal(
+        403,
+        "The content of this answer is not allowed.",
+        kind="permission_error",
+        code="denylist",
+        retry=False,
+    )
+
+
 def _filtered_whole(call: Call, document: dict[str, Any]) -> dict[str, Any]:
     for choice in document.get("choices") or ():
-        message = choice.get("message") if isinstance(choice, dict) else None
-        if isinstance(message, dict):
-            for holder, name in _texts_of(message):
-                text = call.filters.text()
-                holder[name] = text.feed(holder[name]) + text.flush()
+        if not isinstance(choice, dict):
+            continue
+        _forget_pieces(choice)
+        message = choice.get("message")
+        for text in texts.of_answer(message) if isinstance(message, dict) else ():
+            reader = call.filters.text(source=text.source)
+            text.put(reader.feed(text.value) + reader.flush())
+    if call.filters.denies_answer:
+        raise not_allowed()
     return document
 
 
-def _texts_of(said: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
-    """Return every text that a message or a delta carries: its holder and name."""
-    found = [(said, name) for name in _TEXTS if isinstance(said.get(name), str)]
-    calls = said.get("tool_calls")
-    for call in calls if isinstance(calls, list) else ():
-        function = call.get("function") if isinstance(call, dict) else None
-        if isinstance(function, dict) and isinstance(function.get("arguments"), str):
-            found.append((function, "arguments"))
-    function = said.get("function_call")
-    if isinstance(function, dict) and isinstance(function.get("arguments"), str):
-        found.append((function, "arguments"))
-    return found
+def _forget_pieces(choice: dict[str, Any]) -> None:
+    """Drop the tokens' own probabilities: they spell the text once more."""
+    if choice.get("logprobs") is not None:
+        choice["logprobs"] = None
 
 
 class Relay:
@@ -108,7 +114,7 @@ class Relay:
         self._exchange = exchange
         self._answer = answer
         self._events = Events(LINE_MAX)
-        self._texts: dict[tuple[int, str], TextFilter] = {}
+        self._texts: dict[tuple[int, texts.Path], TextFilter] = {}
         self._head: dict[str, Any] = {}
         self._is_done = False
         self._has_gone = False
@@ -122,11 +128,11 @@ class Relay:
         try:
             await self._pass_on()
         except (BrokenStream, msgspec.DecodeError, RecursionError):
-            self.failure = broken_answer()
+            self.failure = self.failure or broken_answer()
         except TookTooLong:
-            self.failure = too_late()
+            self.failure = self.failure or too_late()
         except UpstreamError:
-            self.failure = broken_off()
+            self.failure = self.failure or broken_off()
         finally:
             gone.cancel()
             self._answer.close()
@@ -198,22 +204,37 @@ class Relay:
         for choice in document["choices"]:
             if not isinstance(choice, dict):
                 continue
+            _forget_pieces(choice)
             index = choice.get("index", 0)
             delta = choice.get("delta")
-            if isinstance(delta, dict):
-                for place, holder, name in _streamed_texts(delta):
-                    text = self._texts.get((index, place))
-                    if text is None:
-                        text = self._texts[index, place] = self._call.filters.text()
-                    holder[name] = text.feed(holder[name])
+            for text in texts.of_answer(delta) if isinstance(delta, dict) else ():
+                key = (index, text.path)
+                reader = self._texts.get(key)
+                if reader is None:
+                    reader = self._call.filters.text(source=text.source)
+                    self._texts[key] = reader
+                text.put(reader.feed(text.value))
             if choice.get("finish_reason") is not None:
                 before += self._flushed(document, index)
-        return before + _event(_encode(document))
+        return self._unless_denied(before + _event(_encode(document)))
+
+    def _unless_denied(self, out: bytes) -> bytes:
+        """Return what may be passed on: nothing more once a policy denies it.
+
+        The upstream is heard out for its usage all the same.
+        """
+        if not self._call.filters.denies_answer:
+            return out
+        if self.failure is None:
+            self.failure = not_allowed()
+            self._answer.hurry(DRAIN_SECONDS)
+        return b""
 
     def _rest(self) -> bytes:
         """Return what filters still hold back of choices that never finished."""
         indexes = dict.fromkeys(index for index, _ in self._texts)
-        return b"".join(self._flushed(self._head, index) for index in indexes)
+        out = b"".join([self._flushed(self._head, index) for index in indexes])
+        return self._unless_denied(out)
 
     def _flushed(self, document: dict[str, Any], index: int) -> bytes:
         out = b""
@@ -222,38 +243,11 @@ class Relay:
             if left:
                 choice = {
                     "index": index,
-                    "delta": _delta_of(key[1], left),
+                    "delta": texts.at_path(key[1], left),
                     "finish_reason": None,
                 }
                 out += _event(_encode({**document, "choices": [choice]}))
         return out
-
-
-def _streamed_texts(
-    delta: dict[str, Any],
-) -> list[tuple[str, dict[str, Any], str]]:
-    """Return a delta's texts, each with the name of the text that it continues."""
-    found = [(name, delta, name) for name in _TEXTS if isinstance(delta.get(name), str)]
-    calls = delta.get("tool_calls")
-    for call in calls if isinstance(calls, list) else ():
-        function = call.get("function") if isinstance(call, dict) else None
-        if isinstance(function, dict) and isinstance(function.get("arguments"), str):
-            place = f"tool_calls:{call.get('index', 0)}"
-            found.append((place, function, "arguments"))
-    function = delta.get("function_call")
-    if isinstance(function, dict) and isinstance(function.get("arguments"), str):
-        found.append(("function_call", function, "arguments"))
-    return found
-
-
-def _delta_of(place: str, text: str) -> dict[str, Any]:
-    name, _, number = place.partition(":")
-    if name == "tool_calls":
-        index = int(number) if number.isdigit() else 0
-        return {"tool_calls": [{"index": index, "function": {"arguments": text}}]}
-    if name == "function_call":
-        return {"function_call": {"arguments": text}}
-    return {name: text}
 
 
 def _output_tokens(document: dict[str, Any]) -> int:
