@@ -27,6 +27,8 @@ WHERE told = 0 OR (told = 1 AND lifted_at IS NOT NULL)
 ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED"""
 # A crossing writes its alert and its block at the same moment.
 _TOGETHER = timedelta(seconds=1)
+# Of what began longer ago, as in a history that was made up, no alert is opened.
+_OLD = timedelta(days=1)
 # How a lift by time says who lifted.
 _BY_TIME = frozenset({"window end", "end"})
 
@@ -116,7 +118,8 @@ def _tell_start(block: Block, now: datetime) -> None:
         data=_data(block, ended=False),
         now=block.starts_at,
     )
-    if block.lifted_at is None and not _told_by_crossing(block):
+    fresh = now - block.starts_at < _OLD and block.lifted_at is None
+    if fresh and not _told_by_crossing(block):
         kind = wording.REVOKE if revoked else wording.BLOCK
         _open(block, kind, block.reason, now, recipients=_recipients(block))
 
@@ -134,7 +137,8 @@ def _tell_end(block: Block, now: datetime) -> None:
         data=_data(block, ended=True),
         now=block.lifted_at or now,
     )
-    if block.lifted_by not in _BY_TIME:
+    fresh = block.lifted_at is not None and now - block.lifted_at < _OLD
+    if fresh and block.lifted_by not in _BY_TIME:
         reason = f" ({block.lift_reason})" if block.lift_reason else ""
         text = f"{block.lifted_by or 'Somebody'} lifted a block{reason}: {block.reason}"
         state: dict[str, Any] = {"state": Alert.State.RESOLVED}
