@@ -8,10 +8,9 @@ SHORT = Plan(
     crossings=240,
     accounts=4,
     calm=3.0,
-    without_broker=8.0,
+    without_broker=14.0,
     mood_seconds=1.0,
-    kill_chance=0.05,
-    kill_pause=3.0,
+    kill_pause=4.0,
     workers=1,
     drain_seconds=60.0,
 )
