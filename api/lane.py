@@ -44,6 +44,7 @@ from api.lane_requests import (
     flag_of,
     query_of,
 )
+from api.rate_limits import rate_limit_headers
 from api.request_ids import HEADER, request_id_for
 from usage.async_ledger import AsyncLedger
 from usage.entries import (
@@ -61,6 +62,9 @@ from usage.spool import Spool
 _encode = msgspec.json.Encoder().encode
 _LOG: Final = logging.getLogger(__name__)
 _REQUEST_ID: Final = HEADER.lower().encode()
+# A decision says right after its id whether the call may go ahead.
+_REFUSED: Final = b'"allowed":false'
+_HEAD: Final = 64
 _TOUCH_SECONDS: Final = 15
 _LOOPBACK: Final = ("127.0.0.1", "::1")
 _FORWARDED: Final = (b"x-forwarded-for", b"forwarded")
@@ -183,7 +187,18 @@ async def authorize(request: HotRequest, caller: CallerKey) -> Reply:
     told = [REPLAYED] if answer.replayed else []
     if answer.retry_after is not None:
         told.append((b"retry-after", b"%d" % answer.retry_after))
-    return Reply(answer.raw or b"null", told=(*told,))
+    raw = answer.raw or b"null"
+    if _REFUSED in raw[:_HEAD]:
+        told += _rate_limits(raw)
+    return Reply(raw, told=(*told,))
+
+
+def _rate_limits(raw: bytes) -> list[tuple[bytes, bytes]]:
+    policies = msgspec.json.decode(raw)["policies"]
+    return [
+        (name.lower().encode("ascii"), value.encode("ascii"))
+        for name, value in rate_limit_headers(policies, bodies.utc_now())
+    ]
 
 
 @_guarded("usage:write")

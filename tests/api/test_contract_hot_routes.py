@@ -81,6 +81,16 @@ async def test_a_refusal_is_a_200_that_says_when_to_come_back(caller, alice):
     # Nobody knows when: null, and no header (C3).
     assert body["retry_after"] is None
     assert "retry-after" not in answer.headers
+    limit = f'"{policy.public_id}-tokens"'
+    assert answer.headers["RateLimit-Policy"] == f"{limit};q=10"
+    assert answer.headers["RateLimit"] == f"{limit};r=0"
+
+
+async def test_what_is_granted_has_no_rate_limit_fields(caller, alice):
+    await in_thread(alice.policy)(threshold=10)
+    answer = await caller.post(AUTHORIZE, {"bot": alice.bot.public_id})
+    assert answer.json()["allowed"]
+    assert "RateLimit" not in answer.headers
 
 
 async def test_a_check_records_the_decision_and_nothing_else(caller, alice):
