@@ -1,5 +1,8 @@
 """Compare counters with what they were made of, and repair what can be proven (A7).
 
+A counter that has no row, though events counted in it, is reported too and made again;
+only of a fixed window nobody can say any more when it began.
+
 `used` is every event that counted in a counter plus its adjustments, `held` every open
 hold on it: `usage.recounting` adds both up anew.
 
@@ -36,6 +39,12 @@ class Finding:
     held: int
     ring: list[int] | None
     status: str
+    is_lost: bool = False  # it has no row
+
+    @property
+    def counts(self) -> bool:
+        """Whether anything counted in it."""
+        return bool(self.used or self.held)
 
     @property
     def is_right(self) -> bool:
@@ -77,7 +86,9 @@ def _take_one_snapshot() -> None:
 def _findings(account: Account) -> list[Finding]:
     counters = {row.id: row for row in account.counters.order_by("id")}
     sums = recount(account, counters)
-    return [_finding(counter, sums) for counter in counters.values()]
+    found = [_finding(counter, sums) for counter in counters.values()]
+    # A counter that has no row and that nothing counted in is not missed.
+    return [each for each in found if each.counts or not each.is_lost]
 
 
 def _finding(counter: Counter, sums: Recount) -> Finding:
@@ -86,7 +97,8 @@ def _finding(counter: Counter, sums: Recount) -> Finding:
     if counter.ring_head is not None:
         ring = _ring(counter.ring_head, sums.buckets.get(counter.id, {}))
         used = sum(ring)
-    found = Finding(counter, used, sums.held[counter.id], ring, OK)
+    lost = counter.id in sums.lost
+    found = Finding(counter, used, sums.held[counter.id], ring, OK, lost)
     if found.is_right:
         return found
     return replace(found, status=_why(counter, used, sums))
@@ -127,7 +139,10 @@ def _repair(
     if finding.ring is not None:
         counter.ring = finding.ring
     counter.updated_at = now
-    counter.save(update_fields=["used", "held", "ring", "updated_at"])
+    if finding.is_lost:
+        counter.save(force_insert=True)
+    else:
+        counter.save(update_fields=["used", "held", "ring", "updated_at"])
     append_change(
         account=account,
         actor=actor,

@@ -5,23 +5,23 @@ where follows from the policy's revisions: a limit counts while a revision that 
 `off` has it; and a settle charges the counters that its hold sits on.
 """
 
-from bisect import bisect_right
+from bisect import bisect_right, insort
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection
 
 from accounts import ids
 from accounts.models import Account
-from policies.matching import Caller
+from policies.matching import Caller, effective_user
 from policies.models import Policy, PolicyRevision
 from policies.rules import Limit, usage_rule
 from usage import windows
-from usage.counters import place_of
+from usage.counters import closed_window, new_counter, place_of
 from usage.entries import AMOUNTS
 from usage.models import Adjustment, Counter, Reservation, UsageEvent
 from usage.rulebook import Book, LiveRule, Match
@@ -30,6 +30,10 @@ from usage.rulebook import Book, LiveRule, Match
 _SLACK = timedelta(seconds=15)
 # And so do two batches that count in one window.
 _SKEW = timedelta(seconds=2)
+_COLUMNS = (
+    *("id", "account_id", "policy_id", "limit_key", "metric", "kind", "is_head"),
+    *("subject", "subject_key", "window_start", "window_end", "ring", "ring_head"),
+)
 _NEVER = datetime.max.replace(tzinfo=UTC)
 _PRUNED = """SELECT r.hour FROM (SELECT date_trunc('hour', hour, 'UTC') AS hour,
 sum(events) AS events
@@ -40,8 +44,16 @@ WHERE r.events > coalesce(e.events, 0)
 UNION SELECT date_trunc('hour', occurred_at, 'UTC') FROM usage_usageevent
 WHERE account_id = %(account)s AND "user" LIKE 'erased\\_%%' ORDER BY 1"""
 
-Holds = list[dict[str, Any]]
 Amounts = Mapping[str, int | None]
+
+
+class _Reserved(NamedTuple):
+    """What was held for whom, and the event that settled it."""
+
+    event_id: UUID | None
+    holds: list[dict[str, Any]]
+    caller: Caller
+    at: datetime
 
 
 @dataclass(slots=True)
@@ -58,12 +70,16 @@ class Recount:
     held: dict[UUID, int] = field(default_factory=lambda: defaultdict(int))
     buckets: dict[UUID, dict[int, int]] = field(default_factory=dict)
     doubtful: set[UUID] = field(default_factory=set)
+    lost: set[UUID] = field(default_factory=set)
     all_doubtful: bool = False
     pruned: list[datetime] = field(default_factory=list)
 
 
 def recount(account: Account, counters: dict[UUID, Counter]) -> Recount:
-    """Add up what these counters, all that the account has, should say."""
+    """Add up what these counters, all that the account has, should say.
+
+    Puts those that are lost among them.
+    """
     return _Recounting(account, counters).count()
 
 
@@ -157,9 +173,10 @@ class _Recounting:
         rows = Adjustment.objects.filter(account=self.account).order_by("created_at")
         for row in rows:
             counter = self._of_window(row.counter, row.window_start)
-            if counter is not None:
-                self.sums.used[counter.id] += row.amount
-                self.emptied[counter.id] = row.created_at
+            # Of one that is lost it is the key that it will be made again under.
+            key = row.counter if counter is None else counter.id
+            self.sums.used[key] += row.amount
+            self.emptied[key] = row.created_at
 
     def _of_window(self, counter_id: UUID, start: datetime | None) -> Counter | None:
         """Return the row that keeps a window of this counter now."""
@@ -172,30 +189,60 @@ class _Recounting:
                 return row
         return None
 
-    def _reservations(self) -> dict[UUID, tuple[UUID | None, Holds]]:
-        """Add up the open holds; return each reservation's event and holds."""
-        known: dict[UUID, tuple[UUID | None, Holds]] = {}
-        rows = Reservation.objects.filter(account=self.account)
-        columns = rows.values_list("id", "state", "event_id", "holds")
-        for row_id, state, event_id, holds in columns.iterator(chunk_size=5_000):
-            known[row_id] = (event_id, holds)
-            for held in holds if state == Reservation.State.OPEN else ():
-                counter = self._held(held)
+    def _reservations(self) -> dict[UUID, _Reserved]:
+        """Add up the open holds; return what each reservation holds."""
+        known: dict[UUID, _Reserved] = {}
+        owners = dict(self.account.bots.values_list("id", "owner"))
+        for row in Reservation.objects.filter(account=self.account).iterator(5_000):
+            user = effective_user(row.user, owners.get(row.bot_id))
+            caller = _caller(row.project_id, row.bot_id, user, row.model)
+            reserved = _Reserved(row.event_id, row.holds, caller, row.created_at)
+            known[row.id] = reserved
+            for held in row.holds if row.state == Reservation.State.OPEN else ():
+                counter = self._held(held, reserved)
                 if counter is not None:
                     self.sums.held[counter.id] += held["amount"]
         return known
 
-    def _held(self, held: dict[str, Any]) -> Counter | None:
+    def _held(self, held: dict[str, Any], reserved: _Reserved) -> Counter | None:
         start = held["start"]
         moment = datetime.fromisoformat(start) if start else None
-        return self._of_window(UUID(held["counter"]), moment)
+        found = self._of_window(UUID(held["counter"]), moment)
+        if found is not None:
+            return found
+        book, _ = self.history.books_around(reserved.at)
+        for match in book.matches(reserved.caller):
+            for limit in match.rule.limits:
+                if (match.rule.policy_id, limit.key) == (held["policy"], held["limit"]):
+                    return self._lost(match, limit, moment or reserved.at)
+        # Its policy has been written anew since: nobody knows what the hold sat on.
+        self.sums.all_doubtful = True
+        return None
+
+    def _lost(self, match: Match, limit: Limit, moment: datetime) -> Counter:
+        """Make the row that is not there, as far as anybody can say what it was.
+
+        Of a fixed window nobody knows when it began, so its row is doubtful.
+        """
+        made = new_counter(place_of(match, limit, moment), self.account.id, moment)
+        if limit.window.kind == "fixed":
+            key = (match.policy_id, limit.key, match.subject_key)
+            made = closed_window(made, limit, moment)
+            self.sums.doubtful.add(made.id)
+        known = {name: getattr(made, name) for name in _COLUMNS}
+        counter = Counter(created_at=moment, updated_at=moment, **known)
+        self.counters[counter.id] = counter
+        self.sums.lost.add(counter.id)
+        if limit.window.kind == "fixed":
+            insort(self.fixed[key], counter, key=_start)
+        return counter
 
     # --- one event --------------------------------------------------------------
 
     def _event(
         self,
         event: UsageEvent,
-        settled: Mapping[UUID, tuple[UUID | None, Holds]],
+        settled: Mapping[UUID, _Reserved],
     ) -> None:
         amounts = {name: getattr(event, name) for name in AMOUNTS}
         charged: set[tuple[str, str]] = set()
@@ -204,33 +251,27 @@ class _Recounting:
             if known is None:
                 self.sums.all_doubtful = True
                 return
-            event_id, holds = known
-            if event.source == "expiry" or event_id == event.id:
-                for held in holds:
-                    self._settle(event, held, amounts)
+            if event.source == "expiry" or known.event_id == event.id:
+                for held in known.holds:
+                    self._settle(event, held, known, amounts)
                     charged.add((held["policy"], held["limit"]))
             if event.source == "expiry":
                 return
         book, others = self.history.books_around(event.created_at)
-        caller = self._caller(event)
+        caller = _caller(event.project_id, event.bot_id, event.user, event.model)
         for match in book.matches(caller):
             self._charge(event, match, amounts, charged)
         if len(others) > 1:
             self._doubt(event, caller, others)
 
-    def _caller(self, event: UsageEvent) -> Caller:
-        project = event.project_id
-        return Caller(
-            project=ids.encode_id("prj", project) if project else None,
-            bot=ids.encode_id("bot", event.bot_id),
-            user=event.user,
-            model=event.model,
-        )
-
     def _settle(
-        self, event: UsageEvent, held: dict[str, Any], amounts: Amounts
+        self,
+        event: UsageEvent,
+        held: dict[str, Any],
+        reserved: _Reserved,
+        amounts: Amounts,
     ) -> None:
-        counter = self._held(held)
+        counter = self._held(held, reserved)
         actual = amounts[held["metric"]]
         if event.source == "expiry" or actual is None:
             actual = held["amount"]
@@ -254,16 +295,16 @@ class _Recounting:
     def _counters_at(
         self, event: UsageEvent, match: Match, limit: Limit
     ) -> Iterable[Counter]:
-        """Return the counter that an event counts in; none if it has no row."""
+        """Return the counter that an event counts in."""
         if limit.window.kind != "fixed":
             place = place_of(match, limit, event.occurred_at)
             counter = self.counters.get(place.id)
-            return () if counter is None else (counter,)
+            return (counter or self._lost(match, limit, event.occurred_at),)
         key = (match.policy_id, limit.key, match.subject_key)
         told = event.occurred_at != event.created_at
         moment = min(event.occurred_at, event.created_at)
         row = self._window_at(key, moment, told=told)
-        return () if row is None else (row,)
+        return (row or self._lost(match, limit, moment),)
 
     def _window_at(
         self, key: tuple[UUID, str, str], moment: datetime, *, told: bool
@@ -301,6 +342,9 @@ class _Recounting:
         if emptied is None or recorded > emptied:
             buckets = self.sums.buckets.setdefault(counter.id, defaultdict(int))
             buckets[windows.bucket_of(moment, width)] += amount
+            if counter.id in self.sums.lost and counter.ring_head is not None:
+                latest = windows.bucket_of(recorded, width)
+                counter.ring_head = max(counter.ring_head, latest)
 
     def _doubt(self, event: UsageEvent, caller: Caller, books: Sequence[Book]) -> None:
         """Mark the counters that some of the books count the event in, not all."""
@@ -315,6 +359,17 @@ class _Recounting:
         ]
         in_all = set.intersection(*counted)
         self.sums.doubtful |= set().union(*counted) - in_all
+
+
+def _caller(
+    project: UUID | None, bot: UUID, user: str | None, model: str | None
+) -> Caller:
+    return Caller(
+        project=ids.encode_id("prj", project) if project else None,
+        bot=ids.encode_id("bot", bot),
+        user=user,
+        model=model,
+    )
 
 
 def _start(counter: Counter) -> datetime:

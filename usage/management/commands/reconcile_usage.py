@@ -66,4 +66,6 @@ def line(account: Account, found: Finding) -> str:
         f"used {counter.used}, recounted {found.used};",
         f"held {counter.held}, recounted {found.held}",
     ]
+    if found.is_lost:
+        words.append("(there was no row)")
     return " ".join(words)
