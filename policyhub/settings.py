@@ -270,6 +270,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "api.schema_hot.add_hot_routes",
+        "api.webhook_schema.add_webhooks",
     ],
 }
 
