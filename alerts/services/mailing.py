@@ -41,10 +41,12 @@ WHERE state = 'pending' AND channel = 'email' AND next_attempt_at <= %(now)s
 AND (claimed_until IS NULL OR claimed_until <= %(now)s)
 ORDER BY next_attempt_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED) RETURNING id"""
 
-_TAKE = """INSERT INTO alerts_mailhour (account_id, hour, taken)
+# The place in the hour and the message that has it, in one statement.
+_TAKE = """WITH place AS (INSERT INTO alerts_mailhour (account_id, hour, taken)
 VALUES (%(account)s, %(hour)s, 1) ON CONFLICT (account_id, hour)
 DO UPDATE SET taken = alerts_mailhour.taken + 1
-WHERE alerts_mailhour.taken < %(most)s RETURNING taken"""
+WHERE alerts_mailhour.taken < %(most)s RETURNING hour)
+UPDATE alerts_delivery SET mail_hour = place.hour FROM place WHERE id = %(delivery)s"""
 
 
 def deliver_due(
@@ -133,10 +135,8 @@ def _mark_sent(delivery: Delivery, moment: datetime) -> None:
     pending.update(attempts=F("attempts") + 1, **sent)
     if delivery.purpose == Delivery.Purpose.DIGEST:
         _parts(delivery).update(**sent)
-    if delivery.alert_id is not None:
-        Alert.objects.filter(id=delivery.alert_id).exclude(trouble="").update(
-            trouble=""
-        )
+    if delivery.alert is not None and delivery.alert.trouble:
+        Alert.objects.filter(id=delivery.alert.id).update(trouble="")
 
 
 def _postpone(delivery: Delivery, moment: datetime, error: Exception) -> None:
@@ -186,21 +186,18 @@ def _may_go(delivery: Delivery, moment: datetime) -> bool:
     if delivery.purpose == Delivery.Purpose.DIGEST or delivery.mail_hour is not None:
         return True
     hour = moment.replace(minute=0, second=0, microsecond=0)
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            most = settings.POLICYHUB_MAILS_PER_HOUR
-            cursor.execute(
-                _TAKE,
-                {"account": delivery.account_id, "hour": hour, "most": most},
-            )
-            taken = cursor.fetchone()
-        if taken is not None:
-            Delivery.objects.filter(id=delivery.id).update(mail_hour=hour)
+    parameters: dict[str, Any] = {"account": delivery.account_id, "hour": hour}
+    parameters["most"] = settings.POLICYHUB_MAILS_PER_HOUR
+    parameters["delivery"] = delivery.id
+    with connection.cursor() as cursor:
+        cursor.execute(_TAKE, parameters)
+        if cursor.rowcount:
             return True
-        _hold(delivery, hour, moment)
+    _hold(delivery, hour, moment)
     return False
 
 
+@transaction.atomic
 def _hold(delivery: Delivery, hour: datetime, moment: datetime) -> None:
     over = hour + timedelta(hours=1)
     if delivery.purpose == Delivery.Purpose.CONFIRMATION:

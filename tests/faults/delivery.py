@@ -40,9 +40,9 @@ class Plan:
     calm: float = 60.0
     without_broker: float = 600.0
     mood_seconds: float = 20.0
-    kill_pause: float = 20.0
+    kill_pause: float = 45.0
     workers: int = 2
-    drain_seconds: float = 600.0
+    drain_seconds: float = 3_000.0
     seed: int = 7
 
 
