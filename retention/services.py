@@ -200,6 +200,9 @@ def _prune(
             receipts.stop(run, why="nothing is due", now=job.now)
         notices.settle(job=job, now=job.now)
         return None
+    # A run that is under way waits as well while the clock is not trusted: by a wrong
+    # one, legal holds would have ended.
+    waits = waits or not (trusted or confirmed)
     if waits:
         run, why = _begin(job, run, trigger, confirmed=confirmed, trusted=trusted)
         if why:
@@ -217,7 +220,8 @@ def _begin(
     job: Job, run: PruneRun | None, trigger: str, *, confirmed: bool, trusted: bool
 ) -> tuple[PruneRun, str]:
     """Open a run, or look at one that waits again; return it and what it waits for."""
-    why = "" if confirmed else guard.must_wait(job, trusted=trusted)
+    known = trusted and run is not None and run.confirmed_at is not None
+    why = "" if confirmed or known else guard.must_wait(job, trusted=trusted)
     due, _ = due_of(job)
     facts: dict[str, Any] = {"due": due, "remaining": due, "held": held_of(job)}
     facts["total"] = total_of(job)
