@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from policies.services import tell_of_blocks
+from policies import services as policies
 from usage import denials, expiry, foretelling, rollups, safety, upkeep
 
 SCHEDULES = [
@@ -56,9 +56,9 @@ def prune_first_answers() -> int:
 
 
 @shared_task(name="usage.tell_of_blocks")
-def tell_blocks() -> int:
+def tell_of_blocks() -> int:
     """Tell people of blocks that began or ended."""
-    return tell_of_blocks(now=timezone.now())
+    return policies.tell_of_blocks(now=timezone.now())
 
 
 @shared_task(name="usage.tell_denials")
