@@ -7,8 +7,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.errors import Forbidden
-from accounts.models import ApiKey
+from accounts.errors import Forbidden, InvalidBody
+from accounts.models import ApiKey, Bot, Project
 from accounts.selectors import key_of, key_status, keys
 from accounts.services import create_key, revoke_key, rotate_key
 from api import examples
@@ -89,6 +89,13 @@ def _need_grant(caller: Caller, scopes: list[str]) -> None:
         raise Forbidden("A key cannot give scopes that it does not have.")
 
 
+def _need_same_project(bot: Bot, project: Project | None) -> None:
+    """Refuse a key of a project for a bot that is not there: it could do nothing."""
+    if project is not None and bot.project_id != project.id:
+        detail = "is not a bot of this project"
+        raise InvalidBody(errors=[{"pointer": "/bot", "detail": detail}])
+
+
 class Keys(Endpoint):
     """The keys of an account, the oldest first."""
 
@@ -129,6 +136,7 @@ class Keys(Endpoint):
         values["project"] = referred_project(caller, values["project"], "/project")
         if values["bot"] is not None:
             values["bot"] = referred_bot(caller, values["bot"], "/bot")
+            _need_same_project(values["bot"], values["project"])
         key, text = create_key(
             account=caller.account, actor=caller.actor, now=timezone.now(), **values
         )

@@ -14,6 +14,7 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 
+from accounts.keys import SCANNER_REGEX
 from api.examples import PROBLEM
 
 PROBLEM_REF: Final = {"$ref": "#/components/schemas/Problem"}
@@ -177,7 +178,16 @@ class KeyScheme(OpenApiAuthenticationExtension):
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
         """Return the security scheme."""
-        return {"type": "http", "scheme": "bearer", "bearerFormat": "phk_live_…"}
+        told = (
+            "An API key: `phk_live_`, 30 random letters and digits, and 6 that are the "
+            f"CRC-32 of these in base 62. A key looks like `{SCANNER_REGEX}`."
+        )
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "phk_live_…",
+            "description": told,
+        }
 
 
 class SessionScheme(OpenApiAuthenticationExtension):

@@ -1,8 +1,15 @@
 """Keys and projects over HTTP."""
 
-import pytest
+from pathlib import Path
 
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from accounts.keys import SCANNER_REGEX
 from tests.api.client import Api, assert_problem, key_api
+from usage.entries import CallIn, EventIn
+from usage.ledger import authorize, record_events
 
 
 def _as(text):
@@ -66,6 +73,53 @@ def test_a_key_cannot_rotate_a_stronger_one(api, acme):
     lesser = key_api(acme, ["keys:write"])
 
     assert_problem(lesser.post(f"/keys/{strong}/rotate"), 403, "forbidden")
+
+
+def test_a_key_of_a_project_is_for_a_bot_of_it(api, bot, project):
+    body = {"scopes": ["decide"], "project": "europe", "bot": bot.public_id}
+    assert_problem(api.post("/keys", body), 422, "invalid_body", "/bot")
+    api.patch(f"/bots/{bot.public_id}", {"project": "europe"}, If_Match="*")
+    made = api.post("/keys", body).json()
+    assert (made["project"], made["bot"]) == (project.public_id, bot.public_id)
+
+
+def test_use_is_written_at_most_once_a_minute(api):
+    made = api.post("/keys", {"scopes": ["bots:read"]}).json()
+    used = []
+    for _ in range(2):
+        assert _as(made["key"]).get("/bots").status_code == 200
+        used.append(api.get(f"/keys/{made['id']}").json()["last_used_at"])
+    assert used[0] is not None
+    assert used[0] == used[1]
+
+
+def test_the_guide_and_the_schema_say_what_a_key_looks_like(api):
+    guide = Path(__file__).resolve().parents[2] / "docs" / "api.md"
+    assert SCANNER_REGEX in guide.read_text(encoding="utf-8")
+    schemes = Client().get("/api/schema").json()["components"]["securitySchemes"]
+    assert SCANNER_REGEX in schemes["apiKey"]["description"]
+
+
+def test_a_project_counts_and_exhausts_its_own_alone(api, acme, project, document):
+    api.post("/projects", {"name": "Asia", "external_id": "asia"})
+    keys, bots, policies = {}, {}, {}
+    for name in ("europe", "asia"):
+        body = {"scopes": ["*"], "project": name}
+        keys[name] = _as(api.post("/keys", body).json()["key"])
+        bots[name] = keys[name].post("/bots", {"name": name}).json()["id"]
+        policies[name] = keys[name].post("/policies", document).json()["id"]
+    now = timezone.now()
+    event = EventIn(bot=bots["europe"], tokens=1000)
+    record_events(account=acme, events=[event], now=now)
+
+    for name, allowed in (("europe", False), ("asia", True)):
+        call = CallIn(bot=bots[name], estimate={"tokens": 1})
+        assert authorize(account=acme, call=call, now=now).body["allowed"] is allowed
+        shown = keys[name].get(f"/policies/{policies[name]}/usage").json()["data"]
+        assert shown[0]["used"] == (0 if allowed else 1000)
+    foreign = keys["asia"].get(f"/policies/{policies['europe']}")
+    assert_problem(foreign, 404, "not_found")
+    assert_problem(keys["asia"].get(f"/bots/{bots['europe']}"), 404, "not_found")
 
 
 def test_a_project_keys_keys_belong_to_its_project(api, project_api, project):
