@@ -4,14 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from django.http import StreamingHttpResponse
 from django.utils import timezone
-from drf_spectacular.utils import (
-    OpenApiExample,
-    extend_schema,
-    extend_schema_field,
-    inline_serializer,
-)
+from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -24,12 +18,12 @@ from api.holds import need_account
 from api.listing import PAGING, listed
 from api.moments import moment_text
 from api.policies import visible_policy
-from api.retention_examples import CONFIRMED, PENDING, PREVIEW, RUN, SIGNING_KEY
-from api.schema import PROBLEM_REF, filters, operation, page, page_of
+from api.retention_examples import CONFIRMED, PENDING, PREVIEW, RUN
+from api.schema import filters, operation, page, page_of
 from policies.models import Policy
 from policies.rules import parse
 from retention.confirming import confirm_run
-from retention.exports import export, published_key, show_receipt
+from retention.exports import show_receipt
 from retention.models import PruneRun
 from retention.previews import preview
 from retention.selectors import Pending, pending, run_of, runs
@@ -357,65 +351,3 @@ class ConfirmRun(Endpoint):
             run=run, typed=typed, actor=caller.actor, now=timezone.now()
         )
         return Response(show_receipt(confirmed))
-
-
-class ExportRuns(Endpoint):
-    """The receipts, signed."""
-
-    scopes = {"GET": "retention:read"}
-
-    @extend_schema(
-        operation_id="retention_export_runs",
-        summary="Export receipts, signed",
-        tags=["retention"],
-        responses={
-            (200, "application/jsonl"): {"type": "string"},
-            ("4XX", "application/problem+json"): PROBLEM_REF,
-        },
-        examples=[
-            OpenApiExample(
-                "Answer",
-                value='{"head":{"account":"acc_…","format":"policyhub-receipts/1"}}',
-                response_only=True,
-                status_codes=["200"],
-                media_type="application/jsonl",
-            )
-        ],
-    )
-    def get(self, request: Request) -> StreamingHttpResponse:
-        """Export the receipts of runs that have ended as signed JSON lines.
-
-        `docs/verify_receipts.py` and `manage.py verify_receipts` check them offline.
-        """
-        caller = self.caller
-        need_account(caller)
-        lines = export(account=caller.account, now=timezone.now())
-        name = f"policyhub-receipts-{caller.account.slug}.jsonl"
-        return StreamingHttpResponse(
-            (f"{line}\n" for line in lines),
-            content_type="application/jsonl; charset=utf-8",
-            headers={"Content-Disposition": f'attachment; filename="{name}"'},
-        )
-
-
-class SigningKey(Endpoint):
-    """The public key of the exports."""
-
-    scopes = {"GET": "retention:read"}
-
-    @operation(
-        "retention_signing_key",
-        "Read the key that signs receipts",
-        answer=inline_serializer(
-            "SigningKey",
-            {
-                "algorithm": serializers.CharField(),
-                "key_id": serializers.CharField(),
-                "public_key": serializers.CharField(),
-            },
-        ),
-        shows=SIGNING_KEY,
-    )
-    def get(self, request: Request) -> Response:
-        """Read the public key by which exports of receipts are checked."""
-        return Response(published_key())

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from api import conversations, holds, retention, users
+from api import conversations, holds, receipts, retention, users
 
 _MESSAGE = "v1/conversations/<str:conversation_id>/messages/<str:message_id>"
 _HOLD = "v1/retention/holds/<str:hold_id>"
@@ -13,8 +13,8 @@ urlpatterns = [
     path("v1/retention/preview", retention.RetentionPreview.as_view()),
     path("v1/retention/pending", retention.RetentionPending.as_view()),
     path("v1/retention/runs", retention.Runs.as_view()),
-    path("v1/retention/runs/export", retention.ExportRuns.as_view()),
-    path("v1/retention/signing-key", retention.SigningKey.as_view()),
+    path("v1/retention/runs/export", receipts.ExportRuns.as_view()),
+    path("v1/retention/signing-key", receipts.SigningKey.as_view()),
     path(_RUN, retention.OneRun.as_view()),
     path(f"{_RUN}/confirm", retention.ConfirmRun.as_view()),
     path("v1/retention/holds", holds.Holds.as_view()),
