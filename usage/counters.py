@@ -49,6 +49,8 @@ class Counter:
     is_new: bool = False
     dirty: bool = False
     moved: bool = False
+    # While `used` is below, nothing is crossed; 0 if that is not known.
+    quiet_below: int = 0
 
 
 @lru_cache(maxsize=16_384)
@@ -334,6 +336,7 @@ def hold(counter: Counter, amount: int) -> None:
 
 def _start(counter: Counter, moment: datetime, seconds: int) -> None:
     counter.fired = {}
+    counter.quiet_below = 0
     counter.window_start = moment
     counter.window_end = moment + timedelta(seconds=seconds)
     counter.dirty = counter.moved = True

@@ -44,6 +44,8 @@ def charged(
     (CONTRACT A6).
     """
     rule, after = match.rule, counter.used
+    if after < counter.quiet_below:
+        return
     steps = sorted({*rule.alert_steps, 100})
     for step in crossed_steps(
         threshold=limit.threshold, before=before, after=after, steps=steps
@@ -53,6 +55,10 @@ def charged(
         stop(work, entry, match, limit, counter)
     elif before >= limit.threshold and limit.window.kind == "rolling":
         _prolong(work, match, limit, counter)
+    if counter.kind != "rolling":
+        # A rolling counter may fall, and cross the same step again.
+        amounts = [max(1, -(-limit.threshold * step // 100)) for step in steps]
+        counter.quiet_below = min([a for a in amounts if a > after], default=0)
 
 
 def stop(

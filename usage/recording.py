@@ -162,8 +162,14 @@ def _charge(work: Work, entry: Entry, place: Place, *, told: bool) -> None:
     amount = entry.amounts.get(place.limit.metric) or 0
     if amount == 0:
         return
+    counter = work.counters[place.id]
+    if counter.kind == "calendar" and counter.used + amount < counter.quiet_below:
+        # Most events of a bulk: their window is known, and nothing is crossed.
+        counter.used += amount
+        counter.dirty = True
+        return
     moment = entry.moment or work.now
-    start = work.counters[place.id].window_start
+    start = counter.window_start
     if not told and start is not None:
         # Another process may have opened the window by a clock ahead of ours.
         moment = max(moment, start)
