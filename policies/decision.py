@@ -125,7 +125,7 @@ def decide(
     `now` only words the message.
     """
     caller = call.caller
-    costs = _costs(call.amounts)
+    costs: Mapping[str, int] | None = None
     policies: list[PolicyReading] = []
     refusals: list[int] = []
     outcomes: list[_Outcome] = []
@@ -133,7 +133,10 @@ def decide(
         rule = reading.rule
         limit = reading.limit
         remaining = limit.threshold - reading.used - reading.held
-        cost = costs[limit.metric] if reading.cost is None else reading.cost
+        cost = reading.cost
+        if cost is None:
+            costs = costs or _costs(call.amounts)
+            cost = costs[limit.metric]
         exceeded = remaining <= 0 or cost > remaining
         binding = rule.rollout_mode == "enforce" and (
             rule.rollout_percent >= 100

@@ -79,8 +79,8 @@ def authorize(work: Work, entry: Entry, request: CallIn) -> None:
                 said = _expected(work, entry, request, amounts_held)
             else:
                 said = _said(amounts, costs)
-            reservation = _reserve(work, entry, bot, request, amounts_held, said)
-            _show_holds(work, entry, decision)
+            reservation = _reserve(work, entry, bot, request, amounts_held, said, found)
+            _show_holds(work, entry, decision, found)
         else:
             _refuse(work, entry, decision, readings)
     _answer(work, entry, request, decision, amounts, reservation)
@@ -281,12 +281,13 @@ def _reserve(
     request: CallIn,
     costs: Sequence[int],
     said: dict[str, int],
+    found: Sequence[Counter | None],
 ) -> dict[str, Any]:
     """Hold the call's cost in every counter it falls in; return the row."""
     holds = []
-    for place, cost in zip(entry.places, costs, strict=True):
-        if cost > 0:
-            holds.append(_hold(work, place, cost))
+    for place, cost, counter in zip(entry.places, costs, found, strict=True):
+        if cost > 0 and counter is not None:
+            holds.append(_hold(work, place, counter, cost))
     reservation_id = ids.new_id(work.now)
     info = ReservationInfo(
         reservation_id, bot.id, entry.project_id, request.user, request.model, holds
@@ -325,8 +326,7 @@ def _said(amounts: Mapping[str, int | None], costs: Costs) -> dict[str, int]:
     return most
 
 
-def _hold(work: Work, place: Place, cost: int) -> dict[str, Any]:
-    counter = work.counters[place.id]
+def _hold(work: Work, place: Place, counter: Counter, cost: int) -> dict[str, Any]:
     if counter.kind not in counters.HEAD_KINDS:
         counters.hold(counter, cost)
         return {**place.hold, "amount": cost}
@@ -345,10 +345,14 @@ def _hold(work: Work, place: Place, cost: int) -> dict[str, Any]:
     return held
 
 
-def _show_holds(work: Work, entry: Entry, decision: Decision) -> None:
+def _show_holds(
+    work: Work, entry: Entry, decision: Decision, found: Sequence[Counter | None]
+) -> None:
     """Show each reading as it stands with the new hold in it."""
-    for shown, place in zip(decision.policies, entry.places, strict=True):
-        counter = work.counters[place.id]
+    told = zip(decision.policies, entry.places, found, strict=True)
+    for shown, place, counter in told:
+        if counter is None:
+            continue
         if counter.kind in counters.HEAD_KINDS:
             seen = counters.view(counter, place.limit, work.now)
             shown.used, shown.held = seen.used, seen.held

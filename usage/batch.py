@@ -283,6 +283,9 @@ def _take_counters(work: Work, keys: _Keys, rows: dict[str, Any]) -> None:
     for name in ("locked", "read"):
         for row in rows.get(name, ()):
             work.counters[row[0]] = from_row(row)
+    if len(rows.get("locked", ())) == len(keys.lock):
+        work.books.known_counters |= keys.lock
+        return
     needed = {key for key in keys.lock if key in keys.open}
     needed |= keys.lock & work.books.known_counters
     gone = needed - work.counters.keys()

@@ -128,7 +128,9 @@ def resolve_caller(entry: Entry, request: CallIn | EventIn) -> bool:
     key = entry.item.key
     entry.bot = bot
     entry.project_id = bot.project_id or (key.project_id if key else None)
-    entry.project = public("prj", entry.project_id) if entry.project_id else None
+    entry.project = bot.project
+    if entry.project is None and entry.project_id is not None:
+        entry.project = public("prj", entry.project_id)
     user, model = request.user, request.model
     if entry.reserved is not None and entry.reserved.bot_id == bot.id:
         # A settle need not say again whom and what it was reserved for (B6).

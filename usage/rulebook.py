@@ -47,6 +47,8 @@ class BotInfo:
     owner: str | None
     state: str
     cover: UUID
+    # The project's public id, if it has one.
+    project: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,7 @@ class Book:
                 owner,
                 state,
                 cover_of_bot(bot_id),
+                ids.encode_id("prj", project_id) if project_id else None,
             )
             self.bots[public_id] = info
             if external_id is not None:
