@@ -1,12 +1,14 @@
 """`make bench`: measure, print the tables, write docs/performance.md.
 
 `python -m tests.bench [cell …]` or BENCH_ONLY=bulk,steady measures some cells only.
-`BENCH=quick` is a try of a few minutes that writes nothing. What is compared is always
-of the same run: rounds go through all subjects in turn, and medians count.
+`BENCH=quick` is a try of a few minutes that writes nothing, BENCH_ROUNDS says how many
+rounds there are. What is compared is always of the same run: rounds go through all
+subjects in turn, and medians count.
 """
 
 import os
 import sys
+from dataclasses import replace
 
 from tests.bench import stage as stages
 from tests.bench.load import has_wrk
@@ -19,9 +21,11 @@ def main(arguments: list[str]) -> int:
         return 1
     quick = os.environ.get("BENCH") == "quick"
     only = arguments or os.environ.get("BENCH_ONLY", "").replace(",", " ").split()
+    plan = QUICK if quick else Plan()
+    plan = replace(plan, rounds=int(os.environ.get("BENCH_ROUNDS", plan.rounds)))
     stage = stages.prepare()
     try:
-        return _run(stage, QUICK if quick else Plan(), only, keep=not quick)
+        return _run(stage, plan, only, keep=not quick)
     finally:
         stage.end()
 
