@@ -86,9 +86,16 @@ def open_months() -> None:
 
 
 def copy(url: str, name: str) -> None:
-    """Copy the database as it is now; nobody may be connected to it."""
+    """Copy the database as it is now; whoever is connected to it is sent away."""
     connection.close()
     connection.close_pool()
     parts = urlsplit(url)._replace(path="/postgres")
     with psycopg.connect(parts.geturl(), autocommit=True) as database:
+        database.execute("ALTER DATABASE policyhub ALLOW_CONNECTIONS false")
+        database.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = 'policyhub'"
+        )
         database.execute(f"CREATE DATABASE {name} TEMPLATE policyhub")
+        for each in ("policyhub", name):
+            database.execute(f"ALTER DATABASE {each} ALLOW_CONNECTIONS true")

@@ -1,6 +1,7 @@
 """The same load on a new database and on one with a history, in turn."""
 
 from tests.bench.rig import AUTHORIZE, Rig, cell, goals, say
+from tests.bench.stage import Server
 
 TITLE = "With a history"
 ORDER = 50
@@ -36,7 +37,15 @@ def measure(rig: Rig) -> str:
     return _section(rig)
 
 
-def _load(rig: Rig, lane, name: str, extra, connections: int, keep=True) -> None:
+def _load(
+    rig: Rig,
+    lane: Server,
+    name: str,
+    extra: tuple[str, ...],
+    connections: int,
+    *,
+    keep: bool = True,
+) -> None:
     arguments = (lane.url(AUTHORIZE), "authorize.lua", rig.requests("hot"), *extra)
     rig.load(name, *arguments, connections=connections, keep=keep)
 
