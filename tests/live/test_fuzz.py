@@ -1,0 +1,38 @@
+"""A short form of `make fuzz`: hostile input for the running server, as each role."""
+
+import httpx
+import pytest
+
+from tests.live.fuzz import attack, furnished
+from tests.live.mutate import send
+from tests.live.raw import throw
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(400)]
+
+
+@pytest.fixture(scope="module")
+def ids(live):
+    return furnished(live)
+
+
+def test_schemathesis_finds_nothing(live, ids, tmp_path):
+    options = ("--max-time", "10", "--phases", "fuzzing")
+    done = attack(live, "key", ids, tmp_path, *options, patience=10)
+
+    assert done["status"] == 0, done["output"][-6000:]
+    assert not live.complaints
+
+
+def test_spoilt_examples_get_clear_answers(live, ids):
+    schema = httpx.get(f"{live.url}/api/schema", timeout=60).json()
+    # The patience of `make fuzz`, 2 s, is for a machine that does nothing else.
+    tally = send(live.url, schema, live.made["callers"], ids, count=1500, patience=10)
+
+    assert not tally.faults, "\n".join(tally.faults[:10])
+    assert len(tally.statuses) > 8, tally.statuses
+    assert not live.complaints
+
+
+def test_whatever_bytes_are_sent_the_lane_lives_on(live):
+    throw(live.url, live.made["everything"], count=300)
+    assert not live.complaints
