@@ -105,7 +105,7 @@ def _deliver(post: "_Post", delivery: Delivery, moment: datetime) -> bool:
     try:
         reached = _reached(delivery)
         if reached.instead:
-            redirect(delivery=delivery, reason=reached.instead, now=moment)
+            _redirect(delivery, reached.instead, moment)
             return False
         if not _may_go(delivery, moment):
             return False
@@ -126,6 +126,20 @@ def _reached(delivery: Delivery) -> Reached:
     if delivery.purpose == Delivery.Purpose.CONFIRMATION:
         return Reached((delivery.recipient,))
     return resolve(delivery)
+
+
+def _redirect(delivery: Delivery, reason: str, moment: datetime) -> None:
+    if delivery.purpose != Delivery.Purpose.DIGEST:
+        redirect(delivery=delivery, reason=reason, now=moment)
+        return
+    # Each of the parts finds whom it goes to now.
+    with transaction.atomic():
+        _parts(delivery).update(
+            state=Delivery.State.PENDING, digest=None, next_attempt_at=moment
+        )
+        _ours(delivery).update(
+            state=Delivery.State.REDIRECTED, claimed_until=None, last_error=reason
+        )
 
 
 def _mark_sent(delivery: Delivery, moment: datetime) -> None:

@@ -18,7 +18,7 @@ from django.db.models import Exists, OuterRef, Q
 from accounts import ids
 from accounts.models import Account
 from alerts import bodies, event_types, hooks
-from alerts.models import Alert, Delivery, Notice, Webhook
+from alerts.models import Alert, Delivery, MailHour, Notice, Webhook
 
 LEASE = timedelta(seconds=60)
 KEPT_DAYS = 30
@@ -241,6 +241,7 @@ def forget_told(*, now: datetime, batch: int = 5_000) -> int:
         told.filter(old | (day_old & Q(unheard))).values_list("id", flat=True)[:batch]
     )
     Notice.objects.filter(id__in=gone).delete()
+    MailHour.objects.filter(hour__lt=now - timedelta(days=2)).delete()
     return len(gone)
 
 

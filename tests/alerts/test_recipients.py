@@ -154,6 +154,25 @@ def test_the_hour_has_so_many_mails_and_one_digest_carries_the_rest(opened, sett
     assert len(mail.outbox) == 1
 
 
+def test_a_digest_of_an_address_that_bounced_meanwhile_goes_to_the_owners(
+    account, opened, settings
+):
+    settings.POLICYHUB_MAILS_PER_HOUR = 1
+    Recipient.objects.create(
+        account=account, address="ops@example.com", confirmed_at=NOW
+    )
+    for number in range(3):
+        opened(number, OPS)
+    assert [to for to, _ in sent()] == ["ops@example.com"]
+    Undeliverable.objects.create(address="ops@example.com", reason="bounced")
+    settings.POLICYHUB_MAILS_PER_HOUR = 20
+    services.deliver_due(now=NOW + timedelta(hours=1))
+    services.deliver_due(now=NOW + timedelta(hours=1, seconds=1))
+
+    assert [message.to for message in mail.outbox] == [["alice@example.com"]] * 2
+    assert not Delivery.objects.filter(state__in=["pending", "held"]).exists()
+
+
 def test_one_accounts_cap_is_not_anothers(opened, stranger, settings):
     settings.POLICYHUB_MAILS_PER_HOUR = 1
     for number in range(3):
