@@ -18,6 +18,7 @@ from pathlib import Path
 import psycopg
 
 from policyhub.embedded import home, postgres, state, valkey
+from tests.faults.nursery import Forked, Nursery
 
 ROOT = Path(__file__).resolve().parents[2]
 _OURS = ("POLICYHUB_", "DATABASE_URL", "BROKER_URL", "PORT", "PYTEST", "DJANGO_")
@@ -57,16 +58,22 @@ class Part:
     log: Path
     ready_at: object
     user: str = ""
-    process: subprocess.Popen | None = None
+    process: subprocess.Popen | Forked | None = None
     started: float = 0.0
     is_ready: bool = False
     kills: int = 0
     port: int = 0
     leaves: Path | None = None  # a file that a killed one leaves behind
+    nursery: Nursery | None = None  # it is forked there
 
     def start(self) -> None:
         if self.leaves is not None:
             self.leaves.unlink(missing_ok=True)
+        self.started = time.monotonic()
+        self.is_ready = False
+        if self.nursery is not None:
+            self.process = self.nursery.fork(self.port, self.log)
+            return
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
                 self.argv,
@@ -79,8 +86,6 @@ class Part:
                 preexec_fn=_die_with_us,
                 **home.identity(self.user),
             )
-        self.started = time.monotonic()
-        self.is_ready = False
 
     @property
     def alive(self) -> bool:
@@ -121,6 +126,7 @@ class House:
     options: tuple[str, ...] = ()
     parts: dict[str, Part] = field(default_factory=dict)
     crashes: int = 0
+    nursery: Nursery | None = None
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -215,8 +221,12 @@ class House:
                 return connection.connect_ex(("127.0.0.1", port)) == 0
 
         part = self._part(name, argv, answers, PORT=str(port), **extra)
-        part.port = port
+        part.port, part.nursery = port, self.nursery
         return part
+
+    def open_nursery(self) -> None:
+        """Let lanes be forked, and so be back in a moment when they were killed."""
+        self.nursery = Nursery(ROOT, self.environment())
 
     def pages(self) -> Part:
         path = self.places.pages_socket
@@ -257,5 +267,7 @@ class House:
         for name in [n for n in self.parts if n != "postgres"]:
             if self.parts[name].alive:
                 self.parts[name].kill()
+        if self.nursery is not None:
+            self.nursery.end()
         if "postgres" in self.parts and self.parts["postgres"].alive:
             self.stop_database()

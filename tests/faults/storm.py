@@ -116,6 +116,7 @@ class Storm:
         self.wanted = json.loads(house.run("-m", "tests.faults.furnish", seed))
         (self.folder / "keys.json").write_text(json.dumps(self.wanted["keys"]))
         house.broker().start()
+        house.open_nursery()
         self.lanes = [house.lane("lane-0"), house.lane("lane-1")]
         self.victims = [*self.lanes, house.pages(), house.worker()]
         for part in self.victims:
