@@ -118,10 +118,19 @@ async def _pump(clock: Callable[[], datetime], limit: int, until: datetime) -> i
                 return_when=asyncio.FIRST_COMPLETED,
             )
             for task in done:
-                arrived += await settle(flying.pop(task), task.result(), clock())
+                arrived += await settle(flying.pop(task), _outcome(task), clock())
     finally:
         if client is not None:
             await client.close()
+
+
+def _outcome(task: asyncio.Task[Outcome]) -> Outcome:
+    """Return what came of a try; what nobody thought of is a failure like others."""
+    surprise = task.exception()
+    if surprise is None:
+        return task.result()
+    log.error("a message failed unexpectedly", exc_info=surprise)
+    return Outcome(error=f"{type(surprise).__name__}: {surprise}"[:_ERROR_MAX])
 
 
 def _busy(messages: Any) -> list[str]:
