@@ -8,7 +8,8 @@ wrote down with the rows.
 import itertools
 import json
 from collections import defaultdict
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -23,16 +24,21 @@ class Checker:
     """Checks one installation's rows against its journal and its clients' notes.
 
     `divided_by` makes every threshold that much stricter than it was: for the test
-    that a checker which finds nothing can find something.
+    that a checker which finds nothing can find something. `sweeps_from` are the moments
+    from which a worker was there again.
     """
 
     def __init__(
-        self, database: psycopg.Connection, notes: list[Path], divided_by: int = 1
+        self,
+        database: psycopg.Connection,
+        notes: list[Path],
+        divided_by: int = 1,
+        sweeps_from: Sequence[datetime] = (),
     ) -> None:
         self.database = database
         self.notes = notes
         self.report = Report()
-        self.replay = Replay(database, self.report, divided_by)
+        self.replay = Replay(database, self.report, divided_by, sweeps_from)
 
     def check(self) -> Report:
         """Compare everything; return what was looked at and what was wrong."""

@@ -12,7 +12,7 @@ unjust. What one batch did behind a block of its own is not looked at.
 import json
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -33,9 +33,14 @@ class Replay:
     """All tallies at the end, and every violation met on the way."""
 
     def __init__(
-        self, database: psycopg.Connection, report: Report, divided_by: int = 1
+        self,
+        database: psycopg.Connection,
+        report: Report,
+        divided_by: int = 1,
+        sweeps_from: Sequence[datetime] = (),
     ) -> None:
         self.database = database
+        self.sweeps_from = sweeps_from  # when a worker was up again, ascending
         self.report = report
         self.standing = Standing(divided_by)
         self.tallies: dict[Window, Tally] = {}
@@ -139,11 +144,16 @@ class Replay:
         """Releases and expiries; a settle comes with its event."""
         for key, row in self.reservations.items():
             state, expires, ended, event, at = row[1], row[4], row[5], row[6], row[7]
-            if state == "expired" and ended > expires + LONGEST:
+            if state == "expired" and ended > self._due(expires, ended) + LONGEST:
                 self.report.wrong(f"{key} outlived its time by {ended - expires}")
             if state in ("released", "expired"):
                 moment = at if event is None else ended
                 acts.append((moment, 0, 0, 0, self._free, key))
+
+    def _due(self, expires: datetime, ended: datetime) -> datetime:
+        """From when somebody was there to end a reservation (B7)."""
+        place = bisect_right(self.sweeps_from, ended)
+        return max(expires, self.sweeps_from[place - 1]) if place else expires
 
     def _events(self, acts: list[tuple]) -> None:
         seen: set[tuple[str, str]] = set()

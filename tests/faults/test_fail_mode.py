@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
 OUTAGES = 10 if os.environ.get("FAULTS") == "long" else 2
 AT_ONCE = 1.0  # seconds (C10)
 AGAIN = 5.0
+OUTAGE_SECONDS = 9
 METRIC = re.compile(r"^(policyhub_\w+) (\S+)$", re.MULTILINE)
 DECISIONS = "SELECT count(*), count(DISTINCT id) FROM audit_decisionrecord WHERE "
 
@@ -111,6 +112,31 @@ def alone(house, door) -> None:
     )
     assert status == 503
     wire.close()
+
+
+def test_pages_are_back_as_soon_as_the_lane(house):
+    """The pool of the pages must not wait longer and longer between its tries."""
+    door = Door(house, "before-pages")
+    pages = house.pages()
+    pages.start()
+    pages.wait_ready()
+
+    def listed() -> bool:
+        status, _ = door.wire.call(door.lane.port, "GET", "/api/v1/policies")
+        assert status == 200 or status >= 500
+        return status == 200
+
+    until(listed, 30, "a page")
+    house.stop_database()
+    until_then = time.monotonic() + OUTAGE_SECONDS
+    while time.monotonic() < until_then:
+        assert not listed()
+    house.start_database()
+    began = time.monotonic()
+    until(listed, AGAIN, "a page again", 0.02)
+    sys.stdout.write(f"pages are back after {time.monotonic() - began:.1f} s\n")
+    pages.kill()
+    door.lane.kill()
 
 
 def test_what_open_policies_let_through_is_recorded_once(house):
