@@ -106,7 +106,15 @@ DATABASES: dict[str, dict[str, Any]] = {
             "application_name": "policyhub",
             **{k: v for k, v in _DATABASE.items() if k not in _LIBPQ},
             # A page that cannot get a connection says so, it does not hang.
-            "pool": {"min_size": 1, "max_size": 10, "timeout": 5, "max_idle": 60},
+            "pool": {
+                "min_size": 1,
+                "max_size": 10,
+                "timeout": 5,
+                "max_idle": 60,
+                # It gives up soon, and the next page tries anew. Else it would wait
+                # twice as long after each try, and minutes after a long outage.
+                "reconnect_timeout": 2,
+            },
         },
     }
 }
