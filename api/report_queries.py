@@ -96,7 +96,9 @@ def period_in(endpoint: Endpoint, now: datetime) -> tuple[datetime, datetime]:
     end = end or now
     if start >= end:
         raise invalid_query("from", "must be before to")
-    return start, end
+    # What is read are sums of hours, so it is whole hours that are told of.
+    last = end - timedelta(microseconds=1)
+    return period_of(account, "hour", start)[0], period_of(account, "hour", last)[1]
 
 
 def moment_in(endpoint: Endpoint, name: str, now: datetime) -> datetime | None:

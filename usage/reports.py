@@ -264,7 +264,7 @@ def less(whole: Sums, parts: Iterable[Sums]) -> Sums:
     left = dict(whole)
     for part in parts:
         for name, amount in part.items():
-            left[name] -= amount
+            left[name] = max(0, left[name] - amount)
     return left
 
 

@@ -278,6 +278,7 @@ def test_attribution_counts_what_has_no_price(api, bot, other, used):
         ("from=2026-03-01&to=2026-03-02", 10),
         ("from=2026-03-01T05:00:00Z&to=2026-03-02T05:00:00Z", 100),
         ("from=2026-02-28T23:00:00Z", 111),
+        ("from=2026-02-28T23:40:00Z&to=2026-03-01T00:20:00Z", 11),
     ],
 )
 def test_periods(api, used, query, tokens):
