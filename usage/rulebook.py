@@ -32,7 +32,8 @@ from usage.pricing import Price, PriceList
 NEVER = datetime.min.replace(tzinfo=UTC)
 _MATCHES_KEPT = 20_000
 _COUNTERS_KEPT = 200_000
-_RESERVATIONS_KEPT = 20_000
+# With their holds some 2 KB each; what is forgotten is read again when it settles.
+_RESERVATIONS_KEPT = 8_000
 
 
 @dataclass(frozen=True, slots=True)
