@@ -7,6 +7,7 @@ subjects in turn, and medians count.
 """
 
 import os
+import signal
 import sys
 from dataclasses import replace
 
@@ -23,6 +24,8 @@ def main(arguments: list[str]) -> int:
     only = arguments or os.environ.get("BENCH_ONLY", "").replace(",", " ").split()
     plan = QUICK if quick else Plan()
     plan = replace(plan, rounds=int(os.environ.get("BENCH_ROUNDS", plan.rounds)))
+    # Whoever stops it early leaves nothing running either.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     stage = stages.prepare()
     try:
         return _run(stage, plan, only, keep=not quick)
