@@ -83,8 +83,11 @@ def go_on(run: PruneRun, *, now: datetime, **facts: Any) -> bool:
 
 
 def wait(run: PruneRun, *, why: str, **facts: Any) -> bool:
-    """Say that a run waits for a person, and for what."""
-    return _change(run, state=State.WAITING, waiting_for=why, **facts)
+    """Say that a run waits for a person, unless its state changed since it was read."""
+    same = PruneRun.objects.filter(id=run.id, state=run.state, state__in=OPEN)
+    changed = same.update(state=State.WAITING, waiting_for=why, **facts)
+    run.refresh_from_db()
+    return bool(changed)
 
 
 def confirm(run: PruneRun, *, by: str, now: datetime) -> bool:

@@ -228,19 +228,22 @@ def _begin(
     if run is None:
         state = PruneRun.State.WAITING if why else PruneRun.State.RUNNING
         given = {"state": state, "waiting_for": why, **facts}
-        return receipts.begin(job, trigger=trigger, **given), why
+        run = receipts.begin(job, trigger=trigger, **given)
+        # It may be another worker's, which was opened a moment ago.
+        return run, run.waiting_for
     facts["cutoff"] = job.cutoff
     if why:
         receipts.wait(run, why=why, worked_at=job.now, **facts)
     else:
         receipts.go_on(run, now=job.now, **facts)
-    return run, why
+    return run, run.waiting_for
 
 
 def _turn(turn: _Turn) -> PruneRun:
     """Delete until the budget is used or nothing is left, and write down which."""
     job, run = turn.job, turn.run
-    receipts.go_on(run, now=job.now)
+    if not receipts.go_on(run, now=job.now):
+        return run
     try:
         if job.target_name == targets.USAGE_EVENTS:
             roll_up(now=job.now)
