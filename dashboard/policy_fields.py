@@ -66,6 +66,25 @@ TARGETS: Final = [
     ("usage_events", "usage events"),
     ("decisions", "decision records"),
 ]
+DIRECTIONS: Final = [
+    ("both", "prompts and answers"),
+    ("request", "prompts"),
+    ("response", "answers"),
+]
+CONTENT_ACTIONS: Final = [
+    ("redact", "Redact: take it out, let the rest pass"),
+    ("deny", "Refuse the call"),
+    ("warn", "Warn: note it, change nothing"),
+]
+CATEGORIES: Final = [
+    ("email", "e-mail addresses"),
+    ("phone", "telephone numbers"),
+    ("card", "card numbers"),
+    ("iban", "bank accounts (IBAN)"),
+    ("national_id", "national ids"),
+    ("ip", "IP addresses"),
+    ("secrets", "secrets and keys"),
+]
 HOLD_METRICS: Final = (
     "tokens",
     "input_tokens",

@@ -35,6 +35,7 @@ PLACES: Final = (
     (r"/alert_steps.*", "alert_steps"),
     (r"/default_hold/(\w+)", r"hold_\1"),
     (r"/retention/(target|max_age_days)", r"\1"),
+    (r"/content/(direction|categories|action|denylist|allowlist).*", r"\1"),
     (r"/(rollout_mode|rollout_percent|fail_mode|on_unpriced|notify_in_shadow)", r"\1"),
 )
 
@@ -161,6 +162,50 @@ class RetentionForm(PolicyForm):
         return {**super().document(), "retention": rule}
 
 
+class ContentForm(PolicyForm):
+    """A content policy of the gateway."""
+
+    type_name = "content"
+
+    model = fields.text("Model", "Optional. May end with *, such as gpt-4*.")
+    direction = fields.choice("Look at", fields.DIRECTIONS)
+    action = fields.radio("When something is found", fields.CONTENT_ACTIONS)
+    categories = fields.several("Look for", fields.CATEGORIES)
+    denylist = fields.long_text(
+        "And for these phrases",
+        "One a line. RE2 patterns too, such as proj-\\d+; re: in front says that a"
+        " line is one.",
+    )
+    allowlist = fields.long_text("But never mind these", "One a line.")
+    rollout_percent = fields.text("Share of users (per cent)", "", inputmode="numeric")
+
+    def shown(self, document: Document) -> Document:
+        content = document.get("content", {"direction": "both", "action": "redact"})
+        return {
+            **super().shown(document),
+            "direction": content["direction"],
+            "action": content["action"],
+            "categories": content.get("categories", []),
+            "denylist": "\n".join(content.get("denylist", [])),
+            "allowlist": "\n".join(content.get("allowlist", [])),
+            "rollout_percent": document.get("rollout_percent", 100),
+        }
+
+    def document(self) -> Document:
+        typed = fields.typed(self)
+        return {
+            **super().document(),
+            "rollout_percent": fields.number(typed["rollout_percent"]),
+            "content": {
+                "direction": typed["direction"],
+                "action": typed["action"],
+                "categories": typed["categories"],
+                "denylist": _lines(typed["denylist"]),
+                "allowlist": _lines(typed["allowlist"]),
+            },
+        }
+
+
 class UsageForm(PolicyForm):
     """A usage policy, with its limits as rows of their own."""
 
@@ -252,7 +297,12 @@ class UsageForm(PolicyForm):
 FORMS: Mapping[str, type[PolicyForm]] = {
     "usage": UsageForm,
     "retention": RetentionForm,
+    "content": ContentForm,
 }
+
+
+def _lines(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.strip()]
 
 
 def _row_count(data: QueryDict) -> int:

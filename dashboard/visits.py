@@ -65,6 +65,7 @@ PLACES: Final = (
     Place("retention", "timer", "Retention"),
     Place("decisions", "scale", "Decisions", facts=True),
     Place("keys", "key-round", "API keys", facts=True),
+    Place("gateway", "route", "Gateway"),
     Place("settings", "settings", "Settings"),
 )
 

@@ -6,6 +6,7 @@ def plain_pages(slug):
     at = f"/app/{slug}/"
     names = ["", "gauges/", "policies/", "policies/?type=usage", "bots/", "alerts/"]
     names += ["alerts/?state=open", "conversations/", "retention/", "settings/"]
+    names += ["gateway/"]
     return [at + name for name in names]
 
 
@@ -18,4 +19,5 @@ def writing_pages(slug):
     """The pages for owners and operators alone."""
     at = f"/app/{slug}/"
     names = ["policies/new/", "policies/new/usage/", "policies/new/retention/"]
+    names += ["policies/new/content/", "gateway/upstreams/new/"]
     return [at + name for name in [*names, "bots/new/", "keys/new/"]]
