@@ -23,9 +23,9 @@ ONE_HOLD = "(SELECT id FROM usage_reservation WHERE state = 'released' LIMIT 1)"
 TAMPERING = {
     "UPDATE usage_counter SET used = used + 1 WHERE kind = 'lifetime'": "counter has",
     "DELETE FROM usage_usageevent WHERE client_id LIKE 'e-%'": "acknowledged event",
-    "DELETE FROM audit_decisionrecord WHERE NOT allowed": "denial without",
-    'UPDATE storm_journal SET said = said || \'{"state": "revoked"}\' WHERE id IN'
-    " (SELECT min(id) FROM storm_journal WHERE what = 'accounts_bot')": "stale allow",
+    "DELETE FROM audit_decisionrecord WHERE allowed AND reservation_id IS NULL": "allow without",
+    'UPDATE storm_journal SET said = said || \'{"state": "revoked"}\''
+    " WHERE what = 'accounts_bot'": "stale allow",
     f"DELETE FROM alerts_delivery WHERE alert_id = {ONE_ALERT};"
     f" DELETE FROM alerts_alert WHERE id = {ONE_ALERT}": "alert of",
     "UPDATE usage_reservation SET state = 'open', ended_at = NULL,"
