@@ -19,12 +19,14 @@ SHORT = Plan(
 ONE_ALERT = "(SELECT id FROM alerts_alert WHERE policy_name = 'Told early' LIMIT 1)"
 ONE_HOLD = "(SELECT id FROM usage_reservation WHERE state = 'released' LIMIT 1)"
 
+PASSED = "allowed AND reservation_id IS NULL"
+
 # What somebody might do to the rows, and what the checker then says, among others.
 TAMPERING = {
     "UPDATE usage_counter SET used = used + 1 WHERE kind = 'lifetime'": "counter has",
     "DELETE FROM usage_usageevent WHERE client_id LIKE 'e-%'": "acknowledged event",
-    "DELETE FROM audit_decisionrecord WHERE allowed AND reservation_id IS NULL": "allow without",
-    'UPDATE storm_journal SET said = said || \'{"state": "revoked"}\''
+    f"DELETE FROM audit_decisionrecord WHERE {PASSED}": "allow without",
+    "UPDATE storm_journal SET said = jsonb_set(said, '{state}', '\"revoked\"')"
     " WHERE what = 'accounts_bot'": "stale allow",
     f"DELETE FROM alerts_delivery WHERE alert_id = {ONE_ALERT};"
     f" DELETE FROM alerts_alert WHERE id = {ONE_ALERT}": "alert of",
