@@ -193,10 +193,8 @@ async def _send(
             client, message.url, body=message.body.encode(), headers=headers
         )
     except (outbound.UnsafeUrl, OSError, aiohttp.ClientError, ValueError) as error:
-        # TimeoutError is an OSError; its text is empty.
-        text = f"{type(error).__name__}: {error}".rstrip(": ")
         passed = round((monotonic() - started) * 1_000)
-        return Outcome(latency_ms=passed, error=text[:_ERROR_MAX])
+        return Outcome(latency_ms=passed, error=_said(error)[:_ERROR_MAX])
     taken = 200 <= answer.status < 300
     return Outcome(
         status=answer.status,
@@ -204,6 +202,17 @@ async def _send(
         answer=answer.snippet,
         error="" if taken else f"answered {answer.status}",
     )
+
+
+def _said(error: Exception) -> str:
+    """Return an error as whoever runs the endpoint understands it."""
+    if isinstance(error, TimeoutError):
+        return f"no answer within {outbound.TOTAL_SECONDS:g} s"
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "the connection was cut before the answer"
+    if isinstance(error, outbound.UnsafeUrl):
+        return f"the URL may not be called: it {error}"
+    return f"{type(error).__name__}: {error}"
 
 
 def _settle(message: Message, outcome: Outcome, now: datetime) -> int:

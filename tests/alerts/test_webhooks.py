@@ -247,7 +247,7 @@ def test_an_url_that_became_private_is_not_called(opened, register, sink, settin
     run()
 
     assert sink.received == []
-    assert "UnsafeUrl" in Delivery.objects.get(channel="webhook").last_error
+    assert "may not be called" in Delivery.objects.get(channel="webhook").last_error
 
 
 def test_a_stranger_hears_nothing(opened, stranger, sink, settings):
