@@ -23,7 +23,7 @@ BODY_SECONDS: Final = 30.0
 # A client that takes nothing for so long is taken for gone.
 SEND_SECONDS: Final = 60.0
 _JSON: Final = (b"content-type", b"application/json")
-_encode = msgspec.json.Encoder().encode
+encode = msgspec.json.Encoder().encode
 
 
 class ClientGone(Exception):
@@ -33,13 +33,22 @@ class ClientGone(Exception):
 class Exchange:
     """A request, and the way to answer it."""
 
-    __slots__ = ("__dict__", "_receive", "_send", "has_begun", "scope", "told")
+    __slots__ = (
+        "__dict__",
+        "_has_ended",
+        "_receive",
+        "_send",
+        "has_begun",
+        "scope",
+        "told",
+    )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope = scope
         self._receive = receive
         self._send = send
         self.has_begun = False
+        self._has_ended = False
         # Headers that every answer to this request carries.
         self.told: list[Header] = [
             (b"x-request-id", b"req_" + secrets.token_hex(16).encode("ascii")),
@@ -117,7 +126,10 @@ class Exchange:
         return True
 
     async def end(self, chunk: bytes = b"") -> None:
-        """Send the last part of the body."""
+        """Send the last part of the body, once."""
+        if self._has_ended:
+            return
+        self._has_ended = True
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 await self._send({"type": "http.response.body", "body": chunk})
@@ -133,7 +145,7 @@ class Exchange:
 
     async def show(self, document: Any, status: int = 200) -> None:
         """Send a document."""
-        await self.answer(_encode(document), status)
+        await self.answer(encode(document), status)
 
     async def refuse(self, refusal: Refusal) -> None:
         """Send a refusal in OpenAI's shape."""
@@ -144,7 +156,7 @@ class Exchange:
             headers.append((b"x-should-retry", b"true" if refusal.retry else b"false"))
         named = {name for name, _ in headers}
         self.told = [header for header in self.told if header[0] not in named]
-        await self.answer(_encode(refusal.body()), refusal.status, headers)
+        await self.answer(encode(refusal.body()), refusal.status, headers)
 
 
 def _too_large() -> Refusal:

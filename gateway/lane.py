@@ -21,7 +21,7 @@ from accounts.errors import DomainError, InvalidKey, Unavailable
 from gateway import admission, errors, protocol
 from gateway.admission import Admission
 from gateway.calls import Books, Call, Ledger
-from gateway.exchange import ClientGone, Exchange
+from gateway.exchange import ClientGone, Exchange, encode
 from gateway.limits import Minutes, Places, TooMany
 from gateway.protocol import DEPTH_MAX, Refusal
 from gateway.relay import Relay, broken_answer, too_late, whole
@@ -106,7 +106,8 @@ class Gateway:
 
     async def _refuse(self, exchange: Exchange, refusal: Refusal) -> None:
         if exchange.has_begun:
-            # Too late for a status: the connection is all that can be broken.
+            # Too late for a status: a stream ends with what went wrong.
+            await exchange.end(b"data: " + encode(refusal.body()) + b"\n\n")
             return
         if 401 < refusal.status < 500 or refusal.status == 400:
             refusal = await self._unless_bad_key(exchange, refusal)

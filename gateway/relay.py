@@ -21,6 +21,8 @@ ANSWER_MAX: Final = 32 * 1024 * 1024
 LINE_MAX: Final = 1024 * 1024
 # How long an upstream is heard out for its usage when the client has gone.
 DRAIN_SECONDS: Final = 5.0
+# How long an upstream may take to end its answer when it has said that it is done.
+_END_SECONDS: Final = 1.0
 DONE: Final = b"[DONE]"
 _A_TOKEN: Final = 16
 
@@ -129,10 +131,10 @@ class Relay:
             await self._pass_on()
         except (BrokenStream, msgspec.DecodeError, RecursionError):
             self.failure = self.failure or broken_answer()
-        except TookTooLong:
-            self.failure = self.failure or too_late()
-        except UpstreamError:
-            self.failure = self.failure or broken_off()
+        except UpstreamError as error:
+            if not self._is_done:
+                late = isinstance(error, TookTooLong)
+                self.failure = self.failure or (too_late() if late else broken_off())
         finally:
             gone.cancel()
             self._answer.close()
@@ -162,6 +164,8 @@ class Relay:
         while chunk := await self._answer.chunk():
             out = [self._seen(data) for data in self._events.feed(chunk)]
             sent = b"".join(out)
+            if self._is_done:
+                self._answer.hurry(_END_SECONDS)
             if sent and not self._has_gone:
                 taken = await self._exchange.write(sent)
                 if not taken and not self._has_gone:

@@ -23,6 +23,7 @@ from gateway.secrets import UnreadableSecret, unseal
 
 _ACCOUNTS_KEPT: Final = 10_000
 _BOTS_KEPT: Final = 10_000
+_WAYS_KEPT: Final = 1_000
 _DEFAULT: Final = "default"
 _SECOND: Final = 1.0
 _READ: Final = """SELECT a.version, a.plan,
@@ -66,6 +67,31 @@ class Route:
     base_url: str = ""
     secret: str = field(default="", repr=False)
     times: Times = Times()
+    heads: dict[str, bytes] = field(default_factory=dict, repr=False, compare=False)
+
+    def head(self, path: str) -> bytes:
+        """Return a request's head, up to the number of its body's bytes."""
+        found = self.heads.get(path)
+        if found is None:
+            found = self.heads[path] = _head(self.base_url + path, self.secret)
+        return found
+
+
+def _head(url: str, secret: str) -> bytes:
+    """Write a head; what goes into it was checked when the upstream was saved."""
+    _, _, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    lines = [
+        f"POST {slash}{path} HTTP/1.1",
+        f"host: {host}",
+        "content-type: application/json",
+        "accept: application/json, text/event-stream",
+        "accept-encoding: identity",
+        "user-agent: PolicyHub",
+    ]
+    if secret:
+        lines.append(f"authorization: Bearer {secret}")
+    return "\r\n".join([*lines, "content-length: "]).encode("ascii")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +133,8 @@ class AccountRoutes:
     echoes: bool
     bots: dict[str, BotFacts | None] = field(default_factory=dict)
     compiled: dict[Any, Any] = field(default_factory=dict)
+    # Addresses are checked and secrets opened once a version.
+    ways: dict[tuple[UUID | None, str, str], list[Route]] = field(default_factory=dict)
 
     def of_project(self, project_id: UUID | None) -> list[_Upstream]:
         """Return a project's upstreams, else those that all projects share."""
@@ -129,10 +157,17 @@ class AccountRoutes:
             if echo.serves(kind, model):
                 return [Route(model)]
             raise unknown_model(model)
+        asked = (project_id, kind, model)
+        known = self.ways.get(asked)
+        if known is not None:
+            return known
         mine = self.of_project(project_id)
         found = [(u, name) for u in mine if (name := u.model(kind, model)) is not None]
         if found:
-            return _usable(found)
+            if len(self.ways) >= _WAYS_KEPT:
+                self.ways.clear()
+            self.ways[asked] = _usable(found)
+            return self.ways[asked]
         if any(u.models[kind].get(model) is not None for u in self.upstreams):
             return []
         raise unknown_model(model)

@@ -1,4 +1,4 @@
-"""Ask an upstream: pooled connections, checked addresses, bounded waits.
+"""Ask an upstream, over the network or the echo in this process.
 
 An answer is read as it comes. What goes wrong is one of three: it could not be asked
 (`NotAsked`: another upstream may be), it took too long (`TookTooLong`), it broke off
@@ -10,33 +10,29 @@ from collections.abc import AsyncIterator
 from time import monotonic
 from typing import Final, Protocol
 
-import aiohttp
-from yarl import URL
-
-from accounts.outbound import UnsafeUrl, connector
+from accounts.outbound import Target
 from gateway import echo
+from gateway.connections import (
+    BrokeOff,
+    Connection,
+    NotAsked,
+    Pool,
+    Stale,
+    TookTooLong,
+    UpstreamError,
+)
 from gateway.routes import Route, Times
 
-CONNECTIONS: Final = 4_096
-KEEP_SECONDS: Final = 30.0
-_READ_SIZE: Final = 256 * 1024
-_STALE: Final = 1
+__all__ = [
+    "Answer",
+    "BrokeOff",
+    "NotAsked",
+    "TookTooLong",
+    "UpstreamError",
+    "Upstreams",
+]
 
-
-class UpstreamError(Exception):
-    """The upstream gave no answer, or no whole one."""
-
-
-class NotAsked(UpstreamError):
-    """It could not be reached, so it has done nothing."""
-
-
-class TookTooLong(UpstreamError):
-    """It did not answer, or go on, in time."""
-
-
-class BrokeOff(UpstreamError):
-    """The connection ended before the answer did."""
+_ATTEMPTS: Final = 3
 
 
 class Answer(Protocol):
@@ -63,20 +59,11 @@ class Upstreams:
     """The connections of one process to all upstreams."""
 
     def __init__(self) -> None:
-        self._session = aiohttp.ClientSession(
-            connector=connector(limit=CONNECTIONS, keepalive_timeout=KEEP_SECONDS),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None),
-            trust_env=False,
-            auto_decompress=False,
-            read_bufsize=_READ_SIZE,
-            max_line_size=8_192,
-            max_field_size=8_192,
-        )
+        self._pool = Pool()
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._session.close()
+        self._pool.close()
 
     async def ask(
         self, route: Route, path: str, body: bytes, *, deadline: float
@@ -85,83 +72,78 @@ class Upstreams:
 
         `deadline` is a moment of the monotonic clock. Raises UpstreamError.
         """
-        if route.target is None:
+        target = route.target
+        if target is None:
             return _Echoed(echo.answer(path, body), route.times, deadline)
-        for attempt in range(_STALE + 1):
+        request = b"%b%d\r\n\r\n%b" % (route.head(path), len(body), body)
+        for attempt in range(_ATTEMPTS):
+            # Kept connections may all be stale; the last attempt takes a new one.
+            kept = self._pool.take(target) if attempt < _ATTEMPTS - 1 else None
+            connection = kept or await self._pool.open(
+                target, seconds=min(route.times.connect, deadline - monotonic())
+            )
             try:
-                return await self._send(route, path, body, deadline)
-            except aiohttp.ServerDisconnectedError as gone:
-                # A kept connection that the upstream had closed already.
-                if attempt == _STALE:
-                    raise BrokeOff from gone
+                until = min(deadline, monotonic() + route.times.first_byte)
+                await connection.ask(request, deadline=until)
+            except Stale:
+                continue
+            except BaseException:
+                connection.close()
+                raise
+            return _Remote(self._pool, target, connection, route.times, deadline)
         raise BrokeOff
-
-    async def _send(
-        self, route: Route, path: str, body: bytes, deadline: float
-    ) -> "_Remote":
-        times = route.times
-        headers = {"content-type": "application/json", "accept-encoding": "identity"}
-        if route.secret:
-            headers["authorization"] = f"Bearer {route.secret}"
-        until = min(deadline, monotonic() + times.connect + times.first_byte)
-        try:
-            async with asyncio.timeout(until - monotonic()):
-                response = await self._session.post(
-                    URL(route.base_url + path, encoded=True),
-                    data=body,
-                    headers=headers,
-                    allow_redirects=False,
-                    timeout=aiohttp.ClientTimeout(
-                        total=None, sock_connect=times.connect
-                    ),
-                )
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as lost:
-            raise NotAsked from lost
-        except (UnsafeUrl, aiohttp.InvalidURL) as unsafe:
-            raise NotAsked from unsafe
-        except TimeoutError as late:
-            raise TookTooLong from late
-        except aiohttp.ServerDisconnectedError:
-            raise
-        except (aiohttp.ClientError, OSError) as broken:
-            raise BrokeOff from broken
-        return _Remote(response, times, deadline)
 
 
 class _Remote:
     """An answer over the network."""
 
     def __init__(
-        self, response: aiohttp.ClientResponse, times: Times, deadline: float
+        self,
+        pool: Pool,
+        target: Target,
+        connection: Connection,
+        times: Times,
+        deadline: float,
     ) -> None:
-        self._response = response
-        self._times = times
+        self._pool = pool
+        self._target = target
+        self._connection: Connection | None = connection
+        self._idle = times.idle
         self._deadline = deadline
-        self._patience = times.first_byte
-        self.status = response.status
-        self.content_type = response.content_type
-        self.retry_after = response.headers.get("retry-after", "")
+        headers = connection.headers
+        self.status = connection.status
+        kind = headers.get(b"content-type", b"").partition(b";")[0]
+        self.content_type = kind.strip().lower().decode("latin-1")
+        self.retry_after = headers.get(b"retry-after", b"").decode("latin-1")
+        if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+            # Nobody asked for it, so nobody can read it.
+            self.content_type = ""
 
     async def chunk(self) -> bytes:
+        connection = self._connection
+        if connection is None:
+            return b""
         try:
-            seconds = min(self._patience, self._deadline - monotonic())
-            async with asyncio.timeout(seconds):
-                read = await self._response.content.readany()
-        except TimeoutError as late:
+            found = await connection.chunk()
+        except BaseException:
             self.close()
-            raise TookTooLong from late
-        except (aiohttp.ClientError, OSError) as broken:
-            raise BrokeOff from broken
-        self._patience = self._times.idle
-        return read
+            raise
+        if found:
+            connection.expect(min(self._deadline, monotonic() + self._idle))
+        if connection.is_complete and not found:
+            self._connection = None
+            self._pool.keep(self._target, connection)
+        return found
 
     def hurry(self, seconds: float) -> None:
         self._deadline = min(self._deadline, monotonic() + seconds)
-        # What waits for the upstream now was told the old deadline.
-        asyncio.get_running_loop().call_later(seconds, self.close)
+        if self._connection is not None:
+            self._connection.expect(min(self._deadline, self._connection.deadline))
 
     def close(self) -> None:
-        self._response.close()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
 class _Echoed:

@@ -198,7 +198,7 @@ async def test_a_project_decides_models(client, alice, gateway):
     mine = {"authorization": f"Bearer {key}"}
 
     listed = (await client.get("/models", headers=mine)).json()["data"]
-    assert [one["id"] for one in listed] == ["model-one", "both", "vectors"]
+    assert [one["id"] for one in listed] == ["both", "model-one", "vectors"]
     answer = await client.post(CHAT, json=chat(model="model-two"), headers=mine)
     assert_error(answer, 403, "permission_error", "model_not_allowed")
     decision = await DecisionRecord.objects.alatest("id")
