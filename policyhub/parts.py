@@ -66,11 +66,12 @@ def pages() -> Part:
 
 def lane() -> Part:
     """The public port: hot routes, and everything else passed on to the pages."""
-    argv = [sys.executable, "-m", "uvicorn", "policyhub.asgi:app"]
+    argv = [sys.executable, "-m", "policyhub.lane_server", "policyhub.asgi:app"]
     argv += ["--host", ENV.host, "--port", str(ENV.port), "--lifespan", "on"]
     argv += ["--loop", "uvloop", "--http", "httptools", "--no-access-log"]
     argv += ["--no-server-header", "--log-level", "warning"]
-    argv += ["--timeout-graceful-shutdown", "2"]
+    # Longer than clients keep a connection, so that it is theirs to close.
+    argv += ["--timeout-keep-alive", "75", "--timeout-graceful-shutdown", "2"]
     if ENV.lane_workers > 1:
         argv += ["--workers", str(ENV.lane_workers)]
     return Part("lane", argv, ready=lane_answers)
