@@ -133,6 +133,17 @@ PAGES = """
 /app/{slug}/decisions/{decision_id}/                         opa
 /app/{slug}/deliveries/{delivery_id}/resend/                 op
 /app/{slug}/gauges/                                          opav
+/app/{slug}/gateway/                                         opav
+/app/{slug}/gateway/try/                                     opav
+/app/{slug}/gateway/upstreams/new/                           op
+/app/{slug}/gateway/upstreams/{upstream_id}/edit/            op
+/app/{slug}/gateway/upstreams/{upstream_id}/archive/         op
+/app/{slug}/settings/                                        opav
+/app/{slug}/settings/save/                                   o
+/app/{slug}/settings/invite/                                 o
+/app/{slug}/settings/invitations/{invitation_id}/revoke/     o
+/app/{slug}/settings/members/{member_id}/role/               o
+/app/{slug}/settings/members/{member_id}/remove/             o
 /app/{slug}/keys/                                            opa
 /app/{slug}/keys/new/                                        op
 /app/{slug}/keys/{key_id}/revoke/                            op
@@ -154,6 +165,9 @@ OPEN = (
     "/",
     "/accounts/",
     "/app/",
+    "/app/new/",
+    "/join/{token}/",
+    "/confirm/{token}/",
     "/theme/",
     "/healthz",
     "/readyz",

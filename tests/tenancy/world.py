@@ -9,12 +9,14 @@ import json
 from dataclasses import dataclass, field
 
 from django.db import transaction
+from django.http import HttpResponse
 from django.utils import timezone
 
 from accounts import ids
 from accounts.actors import SYSTEM
 from accounts.models import Member, Person, Project
 from accounts.services import add_member, create_account
+from accounts.services.invitations import invite
 from alerts.models import Alert, Delivery
 from policies.models import Block, Policy
 from retention.models import PruneRun
@@ -66,6 +68,18 @@ class World:
         hook = {"url": f"https://{self.canary}.example.com/"}
         self.webhook = self._made("k", "/webhooks", hook)
         self.delivery = self._made("k", f"/webhooks/{self.webhook}/test", {})
+        member = Member.objects.get(account=self.account, person=self.people["v"])
+        asked = invite(
+            account=self.account,
+            email=f"{self.canary}-i@x.org",
+            role="viewer",
+            actor=SYSTEM,
+            now=now,
+        )
+        self.people_ids = {
+            "member_id": member.public_id,
+            "invitation_id": asked.public_id,
+        }
         self.here, self.there = self._corner("here"), self._corner("there")
         self.apis["j"] = self.here.key
 
@@ -78,6 +92,7 @@ class World:
     def _corner(self, tag):
         name = f"{self.canary}-{tag}"
         ids_ = {"slug": self.slug, "price_id": self.price, "user": f"user-{name}"}
+        ids_ |= self.people_ids
         ids_ |= {"webhook_id": self.webhook, "webhook_delivery_id": self.delivery}
         project = {"name": name, "external_id": name, "description": name}
         ids_["project_id"] = self._made("k", "/projects", project)
@@ -184,5 +199,10 @@ def undone(act):
     """Do something and undo it: the rows are the same for the next one."""
     with transaction.atomic():
         answer = act()
+        if answer.streaming:
+            whole = b"".join(answer.streaming_content)
+            read = HttpResponse(whole, status=answer.status_code)
+            read.headers = answer.headers
+            answer = read
         transaction.set_rollback(True)
     return answer
