@@ -144,9 +144,11 @@ class Trial:
         pace = plan.crossings / (2 * plan.calm + storm)
         self._phase("calm, with the broker")
         self._cross_for(plan.calm, pace)
+        self._settle()
         self._phase("calm, without the broker")
         self.broker.kill()
         self._cross_for(plan.calm, pace)
+        self._settle()
         self._phase("storm")
         moods = threading.Thread(target=self._change_moods, daemon=True)
         moods.start()
@@ -159,6 +161,16 @@ class Trial:
         self.mail.mood = self.hooks.mood = "good"
         self._phase("drain")
         self.broker.start()
+
+    def _settle(self) -> None:
+        """Let what was measured arrive before anything is done to it."""
+        sql = "SELECT count(*) FROM alerts_delivery WHERE state = 'pending'"
+        with self.house.connect(autocommit=True) as database:
+            until(
+                lambda: database.execute(sql).fetchone()[0] == 0,
+                self.plan.drain_seconds,
+                "the calm",
+            )
 
     def _phase(self, name: str) -> None:
         self.phases.append((name, time.time()))
