@@ -187,6 +187,7 @@ class World:
         fact = self.facts[key]
         fact.at, fact.messages = max(fact.at, self.now), fact.messages + 1
         fact.texts += 1
+        self.must_stay.add(key)
         # The one that was added must stay, whatever went of those before it.
         self.least_texts[key] = self.least_texts.get(key, 0) + 1
 
@@ -398,7 +399,23 @@ class World:
         codes = self._ask("")
         self.seen.deaths += sum(code == -signal.SIGKILL for code in codes)
         assert all(code in (0, -signal.SIGKILL) for code in codes), codes
+        self._until_quiet()
         return codes
+
+    def _until_quiet(self) -> None:
+        """Wait for what the server still does for clients that are dead."""
+        from django.db import connection
+
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT count(*) FROM pg_stat_activity WHERE state <> 'idle'"
+                    " AND pid <> pg_backend_pid() AND datname = current_database()"
+                )
+                if cursor.fetchone()[0] == 0:
+                    return
+            time.sleep(0.01)
 
     def _disturb(self, workers: list[int], *, kill: bool) -> None:
         """Kill workers at any moment while others write and hold."""
