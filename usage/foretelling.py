@@ -84,7 +84,7 @@ def _open(
         counter=str(reading.counter_id),
         subject=reading.subject,
         window_start=_window_of(reading, now),
-        resets_at=reading.resets_at or seen.until,
+        resets_at=_end(reading, seen),
         step=100,
         state=Alert.State.WARNING,
         bot_id=bots[0] if bots else "",
@@ -97,6 +97,13 @@ def _open(
         now=now,
     )
     return opened is not None
+
+
+def _end(reading: CounterReading, seen: Forecast) -> datetime:
+    """Return when the forecast is over; a rolling window's own reset is another."""
+    if reading.window.kind == "rolling" or reading.resets_at is None:
+        return seen.until
+    return reading.resets_at
 
 
 def _message(policy: Policy, reading: CounterReading, seen: Forecast) -> str:
