@@ -6,11 +6,11 @@ from tests.faults.checker import Checker
 from tests.faults.storm import Plan, Storm
 
 SHORT = Plan(
-    seconds=12,
+    seconds=18,
     processes=2,
     threads=8,
-    stormy=12,
-    calm=0,
+    stormy=9,
+    calm=9,
     crash_every=(4.0, 6.0),
     ttls=(1, 2, 3),
 )
