@@ -143,7 +143,10 @@ def clear_block(
 
 def _current(counters: QuerySet[Counter], now: datetime) -> list[Counter]:
     current = Q(window_end=None) | Q(window_end__gt=now)
-    return list(counters.filter(current).order_by("id").select_for_update())
+    # A window that a late event opened is not current, even if it reaches to now.
+    late = Q(kind="fixed", is_head=False)
+    found = counters.filter(current & ~late)
+    return list(found.order_by("id").select_for_update())
 
 
 def _keys(policy: Policy, period: str) -> set[str]:

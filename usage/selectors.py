@@ -158,7 +158,9 @@ def _current(
     account: Account, policies: Iterable[Policy], now: datetime
 ) -> QuerySet[Counter]:
     rows = Counter.objects.filter(account=account, policy__in=list(policies))
-    return rows.exclude(window_end__lte=now, is_head=False).order_by("id")
+    rows = rows.exclude(window_end__lte=now, is_head=False)
+    # A window that a late event opened is not current, even if it reaches to now.
+    return rows.exclude(kind="fixed", is_head=False).order_by("id")
 
 
 def _readings(

@@ -108,7 +108,8 @@ WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE"""  # noqa: S608 (constants)
 
 LOCK_CURRENT = f"""SELECT {_COUNTER} FROM usage_counter
 WHERE account_id = $1::uuid AND policy_id = $2::uuid
-AND (window_end IS NULL OR window_end > $3::timestamptz) ORDER BY id FOR UPDATE"""  # noqa: S608 (constants)
+AND (window_end IS NULL OR window_end > $3::timestamptz)
+AND (is_head OR kind <> 'fixed') ORDER BY id FOR UPDATE"""  # noqa: S608 (constants)
 
 READ_COUNTERS = f"""SELECT {_COUNTER} FROM usage_counter
 WHERE id = ANY($1::uuid[])"""  # noqa: S608 (constants)

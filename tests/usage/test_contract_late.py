@@ -4,10 +4,15 @@ from datetime import timedelta
 
 import pytest
 
+from accounts.actors import SYSTEM
+from policies.models import Block
 from tests.usage.contract import FIXED, ContractHouse, counters
 from usage.entries import CallIn, EventIn, Item
 from usage.ledger import run
 from usage.models import Counter
+from usage.resets import reset_policy
+from usage.safety import evaluate_thresholds
+from usage.selectors import readings_of
 
 pytestmark = pytest.mark.django_db
 
@@ -71,3 +76,18 @@ def test_b3_a_window_that_a_reservation_has_just_closed_takes_late_events(house)
 
     assert starts(house) == [(61, 11)]
     assert counters() == [(11, 0), (0, 5)]
+
+
+def test_b3_a_late_window_that_reaches_to_now_is_not_the_current_one(house):
+    """Neither shown nor reset as current, and the safety net blocks nobody for it."""
+    policy = house.policy(threshold=10, window=FIXED, actions={"block": {}})
+    house.send(tokens=1)
+    house.send(tokens=50, occurred_at=minutes_ago(house, 20))
+    evaluate_thresholds(now=house.now)
+
+    assert not Block.objects.exists()
+    (reading,) = readings_of(policy=policy, now=house.now)
+    assert (reading.used, reading.window_start) == (1, house.now)
+    reset_policy(policy=policy, period="all", actor=SYSTEM, now=house.now)
+    assert counters() == [(50, 0)]
+    assert house.hold(tokens=10)["allowed"] is True
