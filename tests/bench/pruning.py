@@ -21,7 +21,8 @@ CONVERSATIONS = 2_000_000
 MESSAGES_EACH = 5
 # Of the due half: what the references get. The rest is ours, in full speed and gently.
 SHARES = {"orm": 0.02, "signal": 0.02, "big": 0.18, "full": 0.38, "felt": 0.40}
-RATE, SECONDS, ROUNDS = 300, 12, 3
+RATE, ROUNDS = 300, 3
+SECONDS = float(os.environ.get("PRUNING_SECONDS", "12"))
 
 _FILL = """INSERT INTO usage_conversation (id, account_id, bot_id, title, meta,
  started_at, last_activity_at, created_at)

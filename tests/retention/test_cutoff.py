@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from policies.rules import Scope
@@ -109,6 +109,7 @@ def slow_due(given_rules, given_holds, subject, target):
     return False
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(rules, max_size=5),
     st.lists(holds, max_size=2),
