@@ -5,8 +5,7 @@ no code with the ledger. After every act the database must say what the model sa
 """
 
 import os
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -23,16 +22,14 @@ from hypothesis.stateful import (
 
 from accounts.actors import SYSTEM
 from policies.models import Block
+from policies.services import block_bot, restore_bot, revoke_bot, unblock_bot
 from tests.usage.contract import ContractHouse, last_event, state_of
+from tests.usage.ledger_model import USERS, WINDOWS, Hold, Reserved, caps
 from usage.edits import archive_policy
 from usage.expiry import expire_reservations
 from usage.models import Counter
 from usage.resets import clear_block, reset_policy
 from usage.selectors import readings_of
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-HOUR = timedelta(hours=1)
-USERS = (None, "u-1", "u-2")
 
 OPEN_HOLDS = """SELECT h->>'counter', sum((h->>'amount')::bigint)
 FROM usage_reservation AS r CROSS JOIN LATERAL jsonb_array_elements(r.holds) AS h
@@ -40,143 +37,15 @@ JOIN accounts_account AS a ON a.id = r.account_id
 WHERE r.state = 'open' AND a.slug = %s GROUP BY 1"""
 
 
-@dataclass
-class Window:
-    start: datetime
-    end: datetime | None
-    used: int = 0
-
-
-@dataclass
-class Subject:
-    """What one combination has: its windows, or a rolling limit's dated amounts."""
-
-    windows: list[Window] = field(default_factory=list)
-    dated: list[tuple[int, int]] = field(default_factory=list)
-    head: Window | None = None
-    blocked_until: datetime | None = None
-
-
-@dataclass
-class Cap:
-    """One policy of one limit."""
-
-    metric: str
-    kind: str
-    by_user: bool
-    threshold: int
-    blocks: bool = False
-    live: bool = True
-    archived: bool = False
-    subjects: dict = field(default_factory=dict)
-    policy: object = None
-
-    def of(self, user):
-        return self.subjects.setdefault(user if self.by_user else None, Subject())
-
-    def window_at(self, subject, moment, *, opening):
-        """The window of a moment; None for a fixed one that is not open."""
-        if self.kind == "fixed":
-            return self.fixed_at(subject, moment, opening=opening)
-        start, end = EPOCH, None
-        if self.kind == "day":
-            start = moment.replace(hour=0, minute=0, second=0, microsecond=0)
-            end = start + timedelta(days=1)
-        for window in subject.windows:
-            if window.start == start:
-                return window
-        subject.windows.append(Window(start, end))
-        return subject.windows[-1]
-
-    def fixed_at(self, subject, moment, *, opening):
-        head = subject.head
-        if head is not None and moment < head.start:
-            for window in subject.windows:
-                if window.start <= moment < window.end:
-                    return window
-        elif head is not None and moment < head.end:
-            return head
-        if not opening:
-            return None
-        window = Window(moment, moment + HOUR)
-        subject.windows.append(window)
-        if head is None or moment >= head.start:
-            subject.head = window
-        return window
-
-    def used(self, subject, now):
-        if self.kind == "rolling":
-            return sum(n for minute, n in subject.dated if minute > minutes(now) - 61)
-        window = self.window_at(subject, now, opening=False)
-        return window.used if window else 0
-
-    def charge(self, subject, window, amount, moment, now):
-        """Charge and block: `window` is None where the moment finds its own."""
-        if amount == 0:
-            return
-        before = self.used(subject, now)
-        if self.kind == "rolling":
-            subject.dated.append((minutes(moment), amount))
-            return
-        window = window or self.window_at(subject, moment, opening=True)
-        window.used += amount
-        late = window.end is not None and window.end <= now
-        crossed = before < self.threshold <= window.used
-        if self.blocks and self.live and crossed and not late:
-            subject.blocked_until = window.end
-
-    def block_if_over(self, now, was_over=lambda used: False):
-        for subject in self.subjects.values():
-            used = self.used(subject, now)
-            if used >= self.threshold and not was_over(used):
-                subject.blocked_until = now.replace(
-                    hour=0, minute=0, second=0, microsecond=0
-                ) + timedelta(days=1)
-
-
-@dataclass
-class Hold:
-    cap: Cap
-    subject: Subject
-    window: Window | None
-    amount: int
-
-
-@dataclass
-class Reserved:
-    id: str
-    user: str | None
-    tokens: int
-    holds: list[Hold]
-    until: datetime
-    state: str = "open"
-    settled: bool = False
-
-
-def minutes(moment):
-    return int((moment - EPOCH).total_seconds()) // 60
-
-
-def caps():
-    return [
-        Cap("tokens", "day", by_user=False, threshold=200),
-        Cap("tokens", "fixed", by_user=True, threshold=100),
-        Cap("tokens", "rolling", by_user=True, threshold=120),
-        Cap("calls", "lifetime", by_user=True, threshold=15),
-        Cap("tokens", "day", by_user=True, threshold=80, blocks=True),
-    ]
-
-
-WINDOWS = {
-    "day": {"kind": "calendar", "unit": "day", "timezone": "UTC"},
-    "fixed": {"kind": "fixed", "seconds": 3600},
-    "rolling": {"kind": "rolling", "seconds": 3600},
-    "lifetime": {"kind": "lifetime"},
-}
+EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "20"))
 
 users = st.sampled_from(USERS)
 tokens = st.integers(0, 60)
 some = st.integers(0, 10_000)
+
+# Minutes: in the window, in a closed one, in none, in two, days before.
+AGO = [0, 0, 0, 2, 20, 40, 61, 95, 130, 1_500, 3_000]
+ACTS = ["edit", "edit", "switch", "archive", "reset", "clear", "stop", "let go"]
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -201,6 +70,7 @@ class LedgerMachine(RuleBasedStateMachine):
             )
         self.reserved = []
         self.sent = []
+        self.stopped = set()  # by a person: blocked, revoked
         # With windows open for everybody, more can go wrong from the first act on.
         for user in USERS:
             self.send(user, 10, 0)
@@ -226,6 +96,12 @@ class LedgerMachine(RuleBasedStateMachine):
             if hold.subject is subject and hold.window is current
         )
 
+    def passes(self, user, cost):
+        caps = self.live()
+        return not self.stopped and all(
+            self.fits(cap, user, cost[cap.metric]) for cap in caps
+        )
+
     def fits(self, cap, user, cost):
         subject = cap.of(user)
         if subject.blocked_until is not None and subject.blocked_until > self.now:
@@ -236,7 +112,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(user=users, tokens=tokens, ttl=st.sampled_from([60, 7_200, 86_400]))
     def reserve(self, user, tokens, ttl):
         cost = {"tokens": tokens, "calls": 1}
-        wanted = all(self.fits(cap, user, cost[cap.metric]) for cap in self.live())
+        wanted = self.passes(user, cost)
         answer = self.house.hold(user=user, tokens=tokens, ttl_seconds=ttl)
         assert answer["allowed"] is wanted, answer["message"]
         if not wanted:
@@ -256,7 +132,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(user=users, tokens=tokens)
     def check(self, user, tokens):
         cost = {"tokens": tokens, "calls": 1}
-        wanted = all(self.fits(cap, user, cost[cap.metric]) for cap in self.live())
+        wanted = self.passes(user, cost)
         assert self.house.ask(user=user, tokens=tokens)["allowed"] is wanted
 
     @precondition(lambda self: self.reserved)
@@ -286,9 +162,10 @@ class LedgerMachine(RuleBasedStateMachine):
         )
         one.settled = True
 
-    def charge(self, user, amounts, moment, caps):
+    def charge(self, user, amounts, moment, caps, *, told=False):
         for cap in caps:
-            cap.charge(cap.of(user), None, amounts[cap.metric], moment, self.now)
+            amount, subject = amounts[cap.metric], cap.of(user)
+            cap.charge(subject, None, amount, moment, self.now, told=told)
 
     @precondition(lambda self: self.reserved)
     @rule(which=some)
@@ -306,20 +183,20 @@ class LedgerMachine(RuleBasedStateMachine):
                 one.state = "expired"
             assert state_of(one.id) == one.state
 
-    @rule(user=users, tokens=tokens, days=st.sampled_from([0, 0, 1, 2]))
-    def record(self, user, tokens, days):
-        self.send(user, tokens, days)
+    @rule(user=users, tokens=tokens, ago=st.sampled_from(AGO))
+    def record(self, user, tokens, ago):
+        self.send(user, tokens, ago)
 
-    def send(self, user, tokens, days):
+    def send(self, user, tokens, ago):
         event = {"tokens": tokens, "user": user, "id": f"e-{len(self.sent)}"}
         moment = self.now
-        if days:
-            midnight = self.now.replace(hour=0, minute=0, second=0, microsecond=0)
-            moment = event["occurred_at"] = midnight - timedelta(days=days)
+        if ago:
+            moment = event["occurred_at"] = self.now - timedelta(minutes=ago)
         result = self.house.send(**event)
         assert result.status == "recorded"
         self.sent.append((event, result.event_id))
-        self.charge(user, {"tokens": tokens, "calls": 1}, moment, self.live())
+        amounts = {"tokens": tokens, "calls": 1}
+        self.charge(user, amounts, moment, self.live(), told=bool(ago))
 
     @precondition(lambda self: self.sent)
     @rule(which=some)
@@ -329,7 +206,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert (again.status, again.event_id) == ("duplicate", first)
 
     @rule(
-        act=st.sampled_from(["edit", "edit", "switch", "archive", "reset", "clear"]),
+        act=st.sampled_from(ACTS),
         which=st.integers(0, 4),
         threshold=st.integers(1, 250),
     )
@@ -339,6 +216,8 @@ class LedgerMachine(RuleBasedStateMachine):
             self.edit(which, threshold)
         elif act == "clear":
             self.clear()
+        elif act in ("stop", "let go"):
+            self.stop(which, stopping=act == "stop")
         else:
             getattr(self, act)(which)
 
@@ -355,6 +234,21 @@ class LedgerMachine(RuleBasedStateMachine):
                 if cap.used(subject, self.now) < threshold:
                     subject.blocked_until = None
         cap.block_if_over(self.now, was_over=lambda used: used >= old)
+
+    def stop(self, which, *, stopping):
+        """A person blocks or revokes the bot, and lets it go again."""
+        told = {"bot": self.house.bot, "actor": SYSTEM, "now": self.now}
+        if which % 2 and stopping:
+            block_bot(**told, reason="model")
+            self.stopped.add("blocked")
+        elif stopping:
+            revoke_bot(**told, reason="model")
+            self.stopped.add("revoked")
+        else:
+            if "blocked" in self.stopped:
+                unblock_bot(**told)
+            restore_bot(**told, reason="model")
+            self.stopped.clear()
 
     def switch(self, which):
         cap = self.caps[which]
@@ -405,6 +299,15 @@ class LedgerMachine(RuleBasedStateMachine):
     def later(self, step):
         self.house.later(seconds=step)
 
+    @precondition(lambda self: self.house.now.second >= 2)
+    @rule()
+    def step_back(self):
+        """The clock is set back a little; within a minute, so that rings stay."""
+        before = self.now - timedelta(seconds=2)
+        ended = [one for one in self.reserved if before < one.until <= self.now]
+        if not any(one.state == "open" for one in ended):
+            self.house.later(seconds=-2)
+
     @invariant()
     def the_counters_say_what_the_model_says(self):
         for cap in getattr(self, "caps", ()):
@@ -441,12 +344,13 @@ class LedgerMachine(RuleBasedStateMachine):
         assert all(row.held >= 0 and row.used >= 0 for row in rows)
 
 
+@pytest.mark.timeout(300 + 10 * EXAMPLES)
 @pytest.mark.django_db(transaction=True)
 def test_any_order_of_acts_keeps_the_books():
     run_state_machine_as_test(
         LedgerMachine,
         settings=settings(
-            max_examples=int(os.environ.get("LEDGER_MODEL_EXAMPLES", "25")),
+            max_examples=EXAMPLES,
             stateful_step_count=50,
             deadline=None,
             suppress_health_check=list(HealthCheck),
