@@ -177,5 +177,8 @@ def test_a_stream_that_is_cancelled_is_counted(live, api):
 
 def test_node(live, spent):
     run_node(
-        "openai.mjs", BASE_URL=f"{live.url}/v1", KEY=live.made["everything"], SPENT_BOT=spent
+        "openai.mjs",
+        BASE_URL=f"{live.url}/v1",
+        KEY=live.made["everything"],
+        SPENT_BOT=spent,
     )
