@@ -13,6 +13,7 @@ The long form: `python -m tests.retention.oracle SECONDS`.
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -534,6 +535,7 @@ def main() -> int:
             seed += 1
     finally:
         cluster.stop_database()
+        shutil.rmtree(folder, ignore_errors=True)
     for each in [*total.wrong, *total.overdue]:
         sys.stdout.write(f"{each}\n")
     return 1 if total.wrong or total.overdue else 0
