@@ -26,11 +26,14 @@ async def gateway():
     from gateway.lane import opened
 
     app = Starlette(routes=lane.routes)
-    async with lane.lifespan(app), opened(
-        keys=app.state.keys,
-        ledger=app.state.ledger,
-        conninfo=lane.lane_conninfo(),
-    ) as gate:
+    async with (
+        lane.lifespan(app),
+        opened(
+            keys=app.state.keys,
+            ledger=app.state.ledger,
+            conninfo=lane.lane_conninfo(),
+        ) as gate,
+    ):
         yield gate
     await sync_to_async(connections.close_all, thread_sensitive=True)()
 
