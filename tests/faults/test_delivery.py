@@ -5,12 +5,12 @@ import pytest
 from tests.faults.delivery import Plan, Trial
 
 SHORT = Plan(
-    crossings=240,
+    crossings=100,
     accounts=4,
-    calm=3.0,
-    without_broker=14.0,
+    calm=2.0,
+    without_broker=8.0,
     mood_seconds=1.0,
-    kill_pause=4.0,
+    kill_pause=3.0,
     workers=1,
     drain_seconds=60.0,
 )
