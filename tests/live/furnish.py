@@ -71,6 +71,9 @@ def main() -> None:
     made = {"callers": callers, "bot": bot.public_id, "project": project.public_id}
     guide = create_account(slug="guide", owner_email="guide@example.com", now=moment)
     made |= {"everything": _key(demo), "guide": _key(guide)}
+    # Nobody writes upstreams here, so the echo answers.
+    chats = create_account(slug="chats", owner_email="chats@example.com", now=moment)
+    made["chats"] = _key(chats)
     sys.stdout.write(json.dumps(made))
 
 

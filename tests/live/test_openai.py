@@ -35,7 +35,7 @@ def calls_of(bot, threshold, actions):
 
 @pytest.fixture(scope="module")
 def api(live):
-    headers = {"Authorization": f"Bearer {live.made['everything']}"}
+    headers = {"Authorization": f"Bearer {live.made['chats']}"}
     with httpx.Client(base_url=f"{live.url}/api/v1", headers=headers) as client:
         yield client
 
@@ -53,7 +53,7 @@ def spent(api):
 @pytest.fixture
 def client(live):
     with openai.OpenAI(
-        base_url=f"{live.url}/v1", api_key=live.made["everything"], max_retries=2
+        base_url=f"{live.url}/v1", api_key=live.made["chats"], max_retries=2
     ) as opened:
         yield opened
 
@@ -141,7 +141,7 @@ def test_a_spent_cap_makes_the_client_stop_after_one_request(live, spent):
     hooks = {"request": [requests.append]}
     client = openai.OpenAI(
         base_url=f"{live.url}/v1",
-        api_key=live.made["everything"],
+        api_key=live.made["chats"],
         max_retries=5,
         http_client=httpx.Client(event_hooks=hooks),
         default_headers={"X-Policy-Target": spent},
@@ -159,7 +159,7 @@ def test_a_stream_that_is_cancelled_is_counted(live, api):
     policy = api.post("/policies", json=calls_of(bot, 100, {"throttle": {}})).json()
     client = openai.OpenAI(
         base_url=f"{live.url}/v1",
-        api_key=live.made["everything"],
+        api_key=live.made["chats"],
         default_headers={"X-Policy-Target": bot},
     )
     stream = client.chat.completions.create(
@@ -179,6 +179,6 @@ def test_node(live, spent):
     run_node(
         "openai.mjs",
         BASE_URL=f"{live.url}/v1",
-        KEY=live.made["everything"],
+        KEY=live.made["chats"],
         SPENT_BOT=spent,
     )
