@@ -11,6 +11,7 @@ from accounts.models import (
     ApiKey,
     Bot,
     ChangeRecord,
+    Invitation,
     Member,
     Person,
     Project,
@@ -115,6 +116,18 @@ class PersonAdmin(ServiceAdmin):
 def remove(member: Member, deed: Deed) -> None:
     """Take people out of their accounts."""
     remove_member(member=member, actor=deed.actor, now=deed.now, reason=deed.reason)
+
+
+@admin.register(Invitation)
+class InvitationAdmin(FactAdmin):
+    """Who was asked into which account, and what became of it."""
+
+    list_display = ["email", "account", "role", "created_at", "expires_at"]
+    list_filter = ["role", "account"]
+    list_select_related = ["account"]
+    search_fields = ["email", "account__slug"]
+    date_hierarchy = "created_at"
+    ordering = ["-created_at"]
 
 
 @admin.register(Member)

@@ -65,6 +65,7 @@ class FirstAnswerAdmin(FactAdmin):
     list_display = ["id", "account", "status", "created_at"]
     list_filter = ["account"]
     list_select_related = ["account"]
+    search_fields = ["=id"]
     date_hierarchy = "created_at"
     ordering = ["-created_at", "id"]
 

@@ -245,7 +245,7 @@ def test_a_retention_policy_is_written_and_judged(browser, account):
 
 @pytest.mark.django_db
 def test_there_is_no_form_for_other_types(browser):
-    assert browser.get("/app/acme/policies/new/content/").status_code == 404
+    assert browser.get("/app/acme/policies/new/wish/").status_code == 404
 
 
 WINDOWS = st.one_of(
