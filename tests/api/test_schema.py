@@ -34,12 +34,12 @@ def schema(tmp_path_factory):
 def check(schema):
     """Check a value against one of the document's schemas."""
     whole = Resource.from_contents(schema, default_specification=DRAFT202012)
-    registry = Registry().with_resource("urn:openapi", whole)
+    known = Registry().with_resource("urn:openapi", whole)
 
     def against(value, wanted):
         text = json.dumps(wanted).replace('"#/', '"urn:openapi#/')
         validator = Draft202012Validator(
-            json.loads(text), registry=registry, format_checker=FormatChecker()
+            json.loads(text), registry=known, format_checker=FormatChecker()
         )
         return [f"{e.json_path}: {e.message}" for e in validator.iter_errors(value)]
 
