@@ -20,7 +20,7 @@ ONE_ALERT = (
     "(SELECT id FROM alerts_alert WHERE policy_name = 'Told early' AND kind = 'limit'"
     " ORDER BY id LIMIT 1)"
 )
-ONE_HOLD = "(SELECT id FROM usage_reservation WHERE state = 'released' LIMIT 1)"
+ONE_HOLD = "(SELECT id FROM usage_reservation WHERE state <> 'open' LIMIT 1)"
 
 PASSED = "allowed AND reservation_id IS NULL"
 
@@ -29,13 +29,13 @@ PASSED = "allowed AND reservation_id IS NULL"
 TAMPERING = {
     f"DELETE FROM alerts_delivery WHERE alert_id = {ONE_ALERT};"
     f" DELETE FROM alerts_alert WHERE id = {ONE_ALERT}": "alert of",
+    "UPDATE usage_reservation SET state = 'open', ended_at = NULL,"
+    f" expires_at = now() - interval '1 hour' WHERE id = {ONE_HOLD}": "still open",
     "UPDATE usage_counter SET used = used + 1 WHERE kind = 'lifetime'": "counter has",
-    "DELETE FROM usage_usageevent WHERE client_id LIKE 'e-%'": "acknowledged event",
     f"DELETE FROM audit_decisionrecord WHERE {PASSED}": "allow without",
+    "DELETE FROM usage_usageevent WHERE client_id LIKE 'e-%'": "acknowledged event",
     "UPDATE storm_journal SET said = jsonb_set(said, '{state}', '\"revoked\"')"
     " WHERE what = 'accounts_bot'": "stale allow",
-    "UPDATE usage_reservation SET state = 'open', ended_at = NULL,"
-    f" expires_at = now() - interval '2 minutes' WHERE id = {ONE_HOLD}": "still open",
 }
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
