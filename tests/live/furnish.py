@@ -74,6 +74,9 @@ def main() -> None:
     # Nobody writes upstreams here, so the echo answers.
     chats = create_account(slug="chats", owner_email="chats@example.com", now=moment)
     made["chats"] = _key(chats)
+    # Nobody else writes policies here: what is asked for must be granted.
+    alone = create_account(slug="alone", owner_email="alone@example.com", now=moment)
+    made["alone"] = _key(alone)
     sys.stdout.write(json.dumps(made))
 
 

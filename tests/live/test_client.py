@@ -48,7 +48,7 @@ def test_it_writes_a_policy_asks_records_and_lists(live, package):
     made = importlib.import_module(package)
     client = made.AuthenticatedClient(
         base_url=live.url,
-        token=live.made["everything"],
+        token=live.made["alone"],
         raise_on_unexpected_status=True,
     )
 
