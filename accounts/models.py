@@ -94,7 +94,10 @@ class Person(AbstractBaseUser, PermissionsMixin):
 
 
 class Account(PublicIdModel):
-    """A tenant. Every other row belongs to exactly one."""
+    """A tenant. Every other row belongs to exactly one.
+
+    `started_at` is when its people had done, or left out, the first steps.
+    """
 
     prefix = "acc"
 
@@ -111,6 +114,7 @@ class Account(PublicIdModel):
     stores_text = models.BooleanField(default=False)
     version = models.BigIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(default=now)
+    started_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         constraints = [
@@ -325,3 +329,13 @@ class ChangeRecord(PublicIdModel):
 
     def __str__(self) -> str:
         return f"{self.action} {self.target}"
+
+
+class Heartbeat(models.Model):
+    """When a part of the installation last said that it lives. Of no account."""
+
+    part = models.CharField(max_length=20, primary_key=True)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.part

@@ -3,12 +3,14 @@
 from celery import shared_task
 from django.utils import timezone
 
+from accounts import heartbeats
 from alerts import services
 
 SCHEDULES = [
     ("Deliver alerts", "alerts.deliver_due", 10),
     ("Tell endpoints and hooks", "alerts.tell_due", 10),
     ("Forget what was told", "alerts.forget_told", 3_600),
+    ("Show that the clock goes", "alerts.beat", 30),
     ("Resolve alerts whose time is over", "alerts.resolve_due", 30),
 ]
 
@@ -38,3 +40,9 @@ def tell_due() -> int:
 def forget_told() -> int:
     """Forget what was told long ago."""
     return services.forget_told(now=timezone.now())
+
+
+@shared_task(name="alerts.beat")
+def beat() -> None:
+    """Say that the clock sends work, and that it arrives."""
+    heartbeats.beat(part=heartbeats.CLOCK, now=timezone.now())

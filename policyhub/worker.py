@@ -19,6 +19,7 @@ from celery.beat import Service  # noqa: E402
 from click import Option  # noqa: E402
 from django.db import close_old_connections  # noqa: E402
 
+from accounts.heartbeats import WORKER, Pulse  # noqa: E402
 from alerts import services as alerts  # noqa: E402
 from alerts.courier import Courier, Round  # noqa: E402
 from policies.services import tell_of_blocks  # noqa: E402
@@ -33,6 +34,7 @@ ROUNDS: dict[str, list[Round]] = {
         lambda now: alerts.dispatch_due(now=now),
     ],
     "Mails": [lambda now: alerts.deliver_due(now=now)],
+    "Pulse": [Pulse(WORKER)],
     "Webhooks": [lambda now: alerts.post_due(now=now)],
 }
 _LOG = logging.getLogger(__name__)

@@ -28,7 +28,12 @@ from accounts.services.projects import (
     update_project,
 )
 from accounts.services.records import append_change, bump_version
-from accounts.services.tenants import add_member, create_account, open_account
+from accounts.services.tenants import (
+    add_member,
+    create_account,
+    finish_start,
+    open_account,
+)
 
 __all__ = [
     "accept_invitation",
@@ -41,6 +46,7 @@ __all__ = [
     "create_bot",
     "create_key",
     "create_project",
+    "finish_start",
     "invite",
     "open_account",
     "revoke_invitation",

@@ -96,6 +96,20 @@ def open_account(
     return account
 
 
+@transaction.atomic
+def finish_start(*, account: Account, actor: Actor, now: datetime) -> None:
+    """Note that an account's people have done, or leave out, the first steps."""
+    mine = Account.objects.filter(id=account.id, started_at=None)
+    if mine.update(started_at=now):
+        append_change(
+            account=account,
+            actor=actor,
+            action="account.started",
+            target=account.public_id,
+            now=now,
+        )
+
+
 def _claimed(slug: str, name: str, timezone: str, now: datetime) -> Account | None:
     account, made = Account.objects.get_or_create(
         slug=slug,

@@ -19,6 +19,7 @@ from accounts.services import (
     create_account,
     create_bot,
     create_project,
+    finish_start,
 )
 from audit.models import DecisionRecord
 from policies import rules
@@ -132,6 +133,7 @@ def _populate(story: DemoAccount, now: datetime) -> None:
     account = create_account(
         slug=story.slug, owner_email=story.owner, name=story.name, now=now
     )
+    finish_start(account=account, actor=SYSTEM, now=now)
     projects = {
         key: create_project(
             account=account, name=name, external_id=key, actor=SYSTEM, now=now
