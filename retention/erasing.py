@@ -122,7 +122,10 @@ _ROLLUPS = Step(
 
 _SUMMARIES = Step(
     "summaries",
-    _choose("usage_usagesummary", "r.dimension = 'user' AND r.value = %(user)s"),
+    _choose(
+        "usage_usagesummary",
+        "r.dimension IN ('user', 'users') AND r.value = %(user)s",
+    ),
     (("usage_usagesummary.user", _MERGE_SUMMARIES),),
 )
 

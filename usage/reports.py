@@ -25,7 +25,7 @@ from django.db.models import (
 
 from accounts.models import Account
 from usage.models import HourlyRollup, RollupProgress, UsageSummary
-from usage.summaries import SUMS, current
+from usage.summaries import SUMS, WHOLE, current
 from usage.windows import calendar_bounds
 
 GROUPS: Final = ("project", "bot", "user", "model", "key")
@@ -166,6 +166,8 @@ class Report:
         named = self.filters.named()
         asked = {*named, self.group_by} & set(_DIMENSIONS)
         dimension = next(iter(asked), "")
+        if not self._apart():
+            dimension = WHOLE[dimension]
         rows = UsageSummary.objects.filter(account=self.account, dimension=dimension)
         for name, value in named.items():
             rows = rows.filter(**{_SUMMARY.get(name, "value"): str(value)})
@@ -174,6 +176,12 @@ class Report:
             when |= Q(grain=grain, start__gte=start, start__lt=end)
         column = None if self.group_by is None else _SUMMARY.get(self.group_by, "value")
         return rows.filter(when), column
+
+    def _apart(self) -> bool:
+        """Say whether rows are wanted apart by project or model."""
+        filters = self.filters
+        asked = {*filters.named(), self.group_by}
+        return bool(asked & set(_SUMMARY) or filters.no_project or filters.models)
 
     def _rollups(
         self, slices: Sequence[Slice]

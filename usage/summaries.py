@@ -3,7 +3,8 @@
 A month of an account may have millions of combinations of bot, user, key and model; a
 report wants the sum by one of them. So whatever is added to hourly rollups is added,
 in the same transaction, to the sums of all, of its bot, of its user and of its key,
-each by hour, day and month (of the account's zone), project and model.
+each by hour, day and month (of the account's zone): once apart by project and model,
+once whole. A user may call every bot with every model; most reports do not ask which.
 
 They hold nothing that the rollups do not. If an account's zone changes, its days and
 months do; until they are made anew, reports are read from the hourly rollups.
@@ -37,6 +38,16 @@ SUMS = (
 _MOST = 2**63 - 1
 _SUMMED = ", ".join(f"least(sum({name}), {_MOST})::bigint AS {name}" for name in SUMS)
 _COLUMNS = ", ".join(SUMS)
+
+# What sums are of, and how those are called that are not apart by project and model.
+WHOLE = {"": "total", "bot": "bots", "user": "users", "key": "keys"}
+_VALUES = {"": "''", "bot": "bot_id::text", "user": '"user"'}
+_VALUES["key"] = "coalesce(key_id::text, '')"
+_DIMENSIONS = ", ".join(
+    f"('{named}', {value}, {apart})"
+    for dimension, value in _VALUES.items()
+    for named, apart in ((dimension, "true"), (WHOLE[dimension], "false"))
+)
 _ADDED = ", ".join(
     f"{name} = least(t.{name}::numeric + excluded.{name}, {_MOST})::bigint"
     for name in SUMS
@@ -53,10 +64,11 @@ SELECT encode(substring(sha256(convert_to(jsonb_build_array(account_id, grain,
 FROM (SELECT account_id, grain, dimension, value, project_id, model,
   CASE grain WHEN 'hour' THEN hour ELSE date_trunc(grain, hour, zone) END AS start,
   {_SUMMED}
- FROM (SELECT account_id, dimension, value, project_id, model, hour, zone, {_SUMMED}
-  FROM e CROSS JOIN LATERAL (VALUES ('', ''), ('bot', bot_id::text), ('user', "user"),
-   ('key', coalesce(key_id::text, ''))) AS d(dimension, value)
-  GROUP BY account_id, dimension, value, project_id, model, hour, zone) AS s
+ FROM (SELECT account_id, dimension, value, hour, zone,
+   CASE WHEN apart THEN project_id END AS project_id,
+   CASE WHEN apart THEN model ELSE '' END AS model, {_SUMMED}
+  FROM e CROSS JOIN LATERAL (VALUES {_DIMENSIONS}) AS d(dimension, value, apart)
+  GROUP BY account_id, dimension, value, hour, zone, 6, 7) AS s
  CROSS JOIN (VALUES ('hour'), ('day'), ('month')) AS h(grain)
  GROUP BY account_id, grain, dimension, value, project_id, model, 7) AS g
 ON CONFLICT (id) DO UPDATE SET {_ADDED}"""  # noqa: S608 (constants)

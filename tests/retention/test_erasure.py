@@ -57,7 +57,7 @@ def test_conversations_go_and_records_name_a_pseudonym(house):
         "usage_message": 3,
         "usage_usageevent.user": 1,
         "usage_hourlyrollup.user": 1,
-        "usage_usagesummary.user": 3,
+        "usage_usagesummary.user": 6,
         "audit_decisionrecord.user": 1,
     }
     assert (run.subject, run.erasing, run.policy) == (name, "", None)

@@ -70,13 +70,18 @@ def test_each_grain_and_dimension_adds_up_to_the_same(record):
     roll_up()
 
     for grain in ("hour", "day", "month"):
-        for dimension in ("", "bot", "user", "key"):
+        for dimension in (*summaries.WHOLE, *summaries.WHOLE.values()):
             rows = UsageSummary.objects.filter(grain=grain, dimension=dimension)
             sums = rows.aggregate(*[Sum(name) for name in summaries.SUMS])
             assert sums["events__sum"] == 7, (grain, dimension)
             assert (sums["cost__sum"], sums["unpriced__sum"]) == (63, 1)
     of_user = UsageSummary.objects.filter(dimension="user", grain="month", value="u")
     assert of_user.aggregate(sum=Sum("events"))["sum"] == 4
+    whole = UsageSummary.objects.filter(dimension="users", grain="month", value="u")
+    assert whole.filter(project_id=None, model="").count() == whole.count()
+    starts_of_it = set(whole.values_list("start", flat=True))
+    assert len(starts_of_it) == whole.count() < of_user.count()
+    assert whole.aggregate(sum=Sum("events"))["sum"] == 4
 
 
 def test_days_and_months_are_the_accounts(record, bot):

@@ -85,7 +85,8 @@ class UsageSummary(models.Model):
 
     Sums of hourly rollups, so that a report of a month need not read each combination
     of them. `dimension` says of what: empty for all, else bot, user or key, which
-    `value` names (empty: none). Days and months are those of the account's zone;
+    `value` names (empty: none); in the plural (total for all) they are of all projects
+    and models together. Days and months are those of the account's zone;
     `start` is the instant they begin.
     """
 
@@ -99,7 +100,7 @@ class UsageSummary(models.Model):
         Account, models.CASCADE, related_name="summaries", db_index=False
     )
     grain = models.CharField(max_length=5, choices=Grain)
-    dimension = models.CharField(max_length=4, blank=True)
+    dimension = models.CharField(max_length=5, blank=True)
     value = models.CharField(max_length=256, blank=True)
     project_id = models.UUIDField(null=True, blank=True)
     model = models.CharField(max_length=200, blank=True, default="")
