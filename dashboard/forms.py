@@ -10,7 +10,7 @@ from django.http import QueryDict
 from accounts.errors import DomainError
 from accounts.keys import SCOPES
 from accounts.models import Bot, Project
-from dashboard import policy_fields as fields
+from dashboard.policy_choices import rows_of
 
 BLOCK_LENGTHS: Final = [
     ("", "until somebody lifts it"),
@@ -127,7 +127,7 @@ class BotForm(ServiceForm):
     ) -> None:
         super().__init__(data, initial=_bot_shown(bot) if bot else None)
         self.projects = {project.public_id: project for project in projects}
-        self.fields["project"].choices = fields.rows_of(projects, "No project")  # type: ignore[attr-defined]
+        self.fields["project"].choices = rows_of(projects, "No project")  # type: ignore[attr-defined]
 
     def values(self) -> dict[str, Any]:
         """Return the values as the services take them."""
@@ -173,8 +173,8 @@ class KeyForm(ServiceForm):
         super().__init__(data)
         self.bots = {bot.public_id: bot for bot in bots}
         self.projects = {project.public_id: project for project in projects}
-        self.fields["bot"].choices = fields.rows_of(bots, "No bot")  # type: ignore[attr-defined]
-        self.fields["project"].choices = fields.rows_of(projects, "No project")  # type: ignore[attr-defined]
+        self.fields["bot"].choices = rows_of(bots, "No bot")  # type: ignore[attr-defined]
+        self.fields["project"].choices = rows_of(projects, "No project")  # type: ignore[attr-defined]
 
     def values(self) -> dict[str, Any]:
         """Return the values as the service takes them; the expiry as a span."""

@@ -4,87 +4,15 @@ What cannot be read as a number is passed on as it was typed: the parser says wh
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 from django import forms
 
-from accounts.models import Bot, Project
+from dashboard.policy_choices import Choices
 
-Choices = Sequence[tuple[Any, str]]
 Values = Mapping[str, Any]
 
-METRIC_LABELS: Final = {
-    "tokens": "Tokens",
-    "input_tokens": "Input tokens",
-    "output_tokens": "Output tokens",
-    "messages": "Messages",
-    "conversations": "Conversations",
-    "calls": "Calls",
-    "cost": "Cost in US dollars",
-}
-WINDOWS: Final = [
-    ("hour", "each hour"),
-    ("day", "each day"),
-    ("week", "each week"),
-    ("month", "each month"),
-    ("quarter", "each quarter"),
-    ("year", "each year"),
-    ("rolling", "any span of the length below (rolling)"),
-    ("fixed", "the length below, from the first call"),
-    ("lifetime", "all time"),
-]
-SPAN_UNITS: Final = [
-    ("60", "minutes"),
-    ("3600", "hours"),
-    ("86400", "days"),
-    ("1", "seconds"),
-]
-WEEKDAYS: Final = [
-    (str(number), name)
-    for number, name in enumerate(
-        ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
-        start=1,
-    )
-]
-ROLLOUT: Final = [
-    ("enforce", "Enforce: its actions take effect"),
-    ("shadow", "Shadow: count and report only, refuse nothing"),
-    ("off", "Off: not evaluated"),
-]
-SUBJECTS: Final = [
-    ("project", "project"),
-    ("bot", "bot"),
-    ("user", "user"),
-    ("model", "model"),
-]
-FAIL_MODES: Final = [("closed", "refuse the call"), ("open", "let the call pass")]
-UNPRICED: Final = [("deny", "is refused by cost limits"), ("allow", "passes")]
-TARGETS: Final = [
-    ("conversations", "conversations with their messages"),
-    ("message_text", "the text of messages, not who wrote when"),
-    ("usage_events", "usage events"),
-    ("decisions", "decision records"),
-]
-DIRECTIONS: Final = [
-    ("both", "prompts and answers"),
-    ("request", "prompts"),
-    ("response", "answers"),
-]
-CONTENT_ACTIONS: Final = [
-    ("redact", "Redact: take it out, let the rest pass"),
-    ("deny", "Refuse the call"),
-    ("warn", "Warn: note it, change nothing"),
-]
-CATEGORIES: Final = [
-    ("email", "e-mail addresses"),
-    ("phone", "telephone numbers"),
-    ("card", "card numbers"),
-    ("iban", "bank accounts (IBAN)"),
-    ("national_id", "national ids"),
-    ("ip", "IP addresses"),
-    ("secrets", "secrets and keys"),
-]
 HOLD_METRICS: Final = (
     "tokens",
     "input_tokens",
@@ -95,7 +23,7 @@ HOLD_METRICS: Final = (
 )
 
 
-def text(label: str, help_text: str = "", **attributes: str) -> forms.CharField:
+def text(label: Any, help_text: Any = "", **attributes: str) -> forms.CharField:
     """Make a line of text."""
     return forms.CharField(
         label=label,
@@ -106,7 +34,7 @@ def text(label: str, help_text: str = "", **attributes: str) -> forms.CharField:
     )
 
 
-def long_text(label: str, help_text: str = "") -> forms.CharField:
+def long_text(label: Any, help_text: Any = "") -> forms.CharField:
     """Make a field of several lines."""
     box_of_lines = forms.Textarea(attrs={"rows": 2})
     return forms.CharField(
@@ -118,19 +46,19 @@ def long_text(label: str, help_text: str = "") -> forms.CharField:
     )
 
 
-def choice(label: str, choices: Choices) -> forms.ChoiceField:
+def choice(label: Any, choices: Choices) -> forms.ChoiceField:
     """Make a field with one of a few values."""
     return forms.ChoiceField(label=label, choices=choices, required=False)
 
 
-def radio(label: str, choices: Choices) -> forms.ChoiceField:
+def radio(label: Any, choices: Choices) -> forms.ChoiceField:
     """Make a field with one of a few values, all of them in sight."""
     return forms.ChoiceField(
         label=label, choices=choices, required=False, widget=forms.RadioSelect
     )
 
 
-def several(label: str, choices: Choices) -> forms.MultipleChoiceField:
+def several(label: Any, choices: Choices) -> forms.MultipleChoiceField:
     """Make a field with any of a few values."""
     return forms.MultipleChoiceField(
         label=label,
@@ -140,14 +68,9 @@ def several(label: str, choices: Choices) -> forms.MultipleChoiceField:
     )
 
 
-def box(label: str, help_text: str) -> forms.BooleanField:
+def box(label: Any, help_text: Any = "") -> forms.BooleanField:
     """Make a field that is wanted or not."""
     return forms.BooleanField(label=label, help_text=help_text, required=False)
-
-
-def rows_of(rows: Iterable[Bot | Project], everything: str) -> Choices:
-    """Return rows as choices, after the one that means all of them."""
-    return [("", everything), *((row.public_id, row.name) for row in rows)]
 
 
 def typed(form: forms.Form) -> dict[str, Any]:
@@ -217,7 +140,7 @@ def limit_shown(limit: Values, *, zone: str, week_start: int) -> dict[str, str]:
     }
 
 
-def usage_of(values: Values, before: Values) -> dict[str, Any]:
+def usage_of(values: Values) -> dict[str, Any]:
     """Return the parts of a usage policy that are not limits, as JSON."""
     holds = {
         metric: amount(metric, values[f"hold_{metric}"])
@@ -226,7 +149,7 @@ def usage_of(values: Values, before: Values) -> dict[str, Any]:
     }
     return {
         "group_by": list(values["group_by"]),
-        "actions": _actions_of(values, before),
+        "actions": _actions_of(values),
         "alert_steps": [number(step) for step in _listed(values["alert_steps"])],
         "rollout_percent": number(values["rollout_percent"]),
         "fail_mode": values["fail_mode"],
@@ -245,6 +168,8 @@ def usage_shown(document: Values) -> dict[str, Any]:
         **{name: name in actions for name in ("warn", "throttle", "block", "revoke")},
         "email": "email" in actions,
         "email_to": "\n".join(actions.get("email", {}).get("to", [])),
+        "webhook": "webhook" in actions,
+        "webhook_to": actions.get("webhook", {}).get("to", []),
         "block_for": block_for,
         "block_unit": block_unit,
         "group_by": document.get("group_by", []),
@@ -272,7 +197,7 @@ def _window_of(values: Values) -> dict[str, Any]:
     return window
 
 
-def _actions_of(values: Values, before: Values) -> dict[str, Any]:
+def _actions_of(values: Values) -> dict[str, Any]:
     actions: dict[str, Any] = {
         name: {} for name in ("warn", "throttle", "revoke") if values[name]
     }
@@ -282,9 +207,9 @@ def _actions_of(values: Values, before: Values) -> dict[str, Any]:
         actions["block"] = {"duration_seconds": seconds}
     if values["email"]:
         actions["email"] = {"to": _listed(values["email_to"])}
-    # The form has no webhooks yet; those of the API stay.
-    webhook = before.get("actions", {}).get("webhook")
-    return actions if webhook is None else {**actions, "webhook": webhook}
+    if values["webhook"]:
+        actions["webhook"] = {"to": list(values["webhook_to"])}
+    return actions
 
 
 def _listed(value: str) -> list[str]:

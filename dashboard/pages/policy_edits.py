@@ -8,7 +8,9 @@ from django.http import Http404, HttpResponse, HttpResponseRedirect
 
 from accounts.errors import DomainError, NotFound, StaleRevision
 from accounts.selectors import bots, projects
-from dashboard.policy_forms import FORMS, PolicyForm
+from alerts.selectors import webhooks
+from dashboard.policy_draft import PolicyForm
+from dashboard.policy_forms import FORMS
 from dashboard.visits import Visit, page, render
 from policies.models import Policy
 from policies.rules import timezones
@@ -128,6 +130,7 @@ def _form(
     options: dict[str, Any] = {
         "bots": list(bots(visit.account)[:CHOICES]),
         "projects": list(projects(visit.account)[:CHOICES]),
+        "webhooks": list(webhooks(visit.account)[:CHOICES]),
         "document": document,
         **initial,
     }

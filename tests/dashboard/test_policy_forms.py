@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.policy_forms import UsageForm
+from dashboard.usage_form import UsageForm
 from policies.models import Policy
 from policies.rules import parse
 from tests.dashboard.conftest import retention_document, usage_document
