@@ -106,6 +106,15 @@ def blocks(
     return found.select_related("account", "policy", "bot").order_by("-id")
 
 
+def blocks_between(account: Account, start: datetime, end: datetime) -> QuerySet[Block]:
+    """Return the blocks that stood at some time between two moments, newest first."""
+    return blocks(account).filter(
+        Q(ends_at=None) | Q(ends_at__gt=start),
+        Q(lifted_at=None) | Q(lifted_at__gt=start),
+        starts_at__lt=end,
+    )
+
+
 def names_at(
     account: Account, pairs: Collection[tuple[str, int]]
 ) -> dict[tuple[str, int], str]:
