@@ -20,11 +20,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.errors import Overloaded
+from accounts.tables import csv_text
 from api.audit import FILTER_TEXTS, DecisionEndpoint
 from api.callers import Caller
 from api.decisions import show_decisions
 from api.schema import PROBLEM_REF
-from api.tables import CsvRenderer, csv_text
+from api.tables import CsvRenderer
 from audit.models import DecisionRecord
 from retention.cutoff import DECISION_DAYS
 

@@ -15,6 +15,7 @@ from rest_framework.response import Response
 
 from accounts import ids
 from accounts.selectors import bots, keys, projects
+from accounts.tables import csv_text
 from api import examples
 from api.callers import Caller
 from api.endpoint import Endpoint
@@ -32,7 +33,7 @@ from api.report_queries import (
 )
 from api.schema import operation
 from api.schema_components import ref
-from api.tables import CsvRenderer, csv_text
+from api.tables import CsvRenderer
 from policies.rules import METRICS, micros_to_cost
 from usage.reports import (
     GROUPS,
