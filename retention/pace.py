@@ -61,11 +61,12 @@ class Pace:
         if self.manner.asks:
             self.calm = min(self.probe() for _ in range(_FIRST_ASKS))
 
-    def after_batch(self, took: float) -> None:
-        """Choose the next batch's size by how long the last one took, and rest."""
-        wanted = self.size * self.manner.batch_seconds / max(took, 1e-6)
-        grown = min(wanted, 2 * self.size)
-        self.size = min(self.most, max(min(_FEWEST, self.most), int(grown)))
+    def after_batch(self, took: float, rows: int) -> None:
+        """Choose the next batch's size by how long the last `rows` took, and rest."""
+        if rows >= self.size:
+            wanted = self.size * self.manner.batch_seconds / max(took, 1e-6)
+            grown = min(wanted, 2 * self.size)
+            self.size = min(self.most, max(min(_FEWEST, self.most), int(grown)))
         self._pause(took / self.manner.share - took)
 
     def is_calm(self) -> bool:

@@ -1,10 +1,8 @@
 """Letting rows go. The promise: nothing younger than its age, or held, is ever deleted.
 
-A run takes batches. Each batch is one transaction: it makes sure that the policy still
-says so, keeps new legal holds out, locks due rows (skipping those that somebody works
-on), deletes them asking for their age and for holds again, and notes them on the
-receipt. Counters, rollups and the digests of conversations are not touched: deleting
-refunds nothing (CONTRACT E2, E3).
+A run takes batches (`retention.batches`); each asks for age and holds again in the
+statement that deletes. Counters, rollups and the digests of conversations are not
+touched: deleting refunds nothing (CONTRACT E2, E3).
 
 `retention.guard` says what waits for a person first, `retention.pace` how hard a run
 may work, `retention.receipts` how it goes on after its budget or its worker ended.
@@ -12,20 +10,26 @@ may work, `retention.receipts` how it goes on after its budget or its worker end
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from time import monotonic
 from typing import Any
 from uuid import UUID
 
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError
 
 from accounts.models import Account
 from policies.models import Policy
-from retention import guard, locks, notices, receipts, targets
+from retention import guard, notices, receipts, targets
+from retention.batches import (
+    BUDGET_ROWS,
+    BUDGET_SECONDS,
+    Budget,
+    Turn,
+    take_batches,
+)
 from retention.jobs import Job, default_jobs, job_of
 from retention.models import PruneRun
-from retention.pace import FULL, GENTLE, Manner, Pace
+from retention.pace import FULL, GENTLE, Manner
 from retention.selectors import (
     due_of,
     enforced_policies,
@@ -38,45 +42,9 @@ from usage.rollups import roll_up
 
 log = logging.getLogger(__name__)
 
-BUDGET_ROWS = 200_000
-BUDGET_SECONDS = 20.0
 TOTAL_SECONDS = 45.0
 # A run and the one after it, of what came of age while the first one went on.
 _TURNS_TO_THE_END = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """How much one turn may do; None is as much as there is."""
-
-    rows: int | None = BUDGET_ROWS
-    seconds: float | None = BUDGET_SECONDS
-    batch: int = FULL.most
-    manner: Manner = GENTLE
-
-
-@dataclass(slots=True)
-class _Turn:
-    """What one turn of a run has done so far."""
-
-    job: Job
-    run: PruneRun
-    budget: Budget
-    started: float = field(default_factory=monotonic)
-    rows: int = 0
-    ran_dry: bool = False
-
-    def size(self, wanted: int) -> int:
-        """Return how many rows the next batch may take; 0 when the budget is used."""
-        seconds, rows = self.budget.seconds, self.budget.rows
-        if seconds is not None and monotonic() - self.started >= seconds:
-            return 0
-        return wanted if rows is None else min(wanted, rows - self.rows)
-
-    @property
-    def ended(self) -> datetime:
-        """The moment by the clock that the turn began with."""
-        return self.job.now + timedelta(seconds=monotonic() - self.started)
 
 
 def prune_policy(
@@ -149,7 +117,7 @@ def go_on_with(
         mine = (job.policy and job.policy.id, job.target_name)
         if mine == (run.policy_id, run.target) and job.revision == run.policy_revision:
             budget = Budget(seconds=budget_seconds)
-            return _turn(_Turn(job.as_of(run.cutoff), run, budget))
+            return _turn(Turn(job.as_of(run.cutoff), run, budget))
     receipts.stop(run, why="edited", now=now)
     return run
 
@@ -213,7 +181,7 @@ def _prune(
         return None
     if confirmed and run.confirmed_at is None:
         receipts.confirm(run, by=trigger, now=job.now)
-    return _turn(_Turn(job.as_of(run.cutoff), run, budget))
+    return _turn(Turn(job.as_of(run.cutoff), run, budget))
 
 
 def _begin(
@@ -239,7 +207,7 @@ def _begin(
     return run, run.waiting_for
 
 
-def _turn(turn: _Turn) -> PruneRun:
+def _turn(turn: Turn) -> PruneRun:
     """Delete until the budget is used or nothing is left, and write down which."""
     job, run = turn.job, turn.run
     if not receipts.go_on(run, now=job.now):
@@ -247,7 +215,7 @@ def _turn(turn: _Turn) -> PruneRun:
     try:
         if job.target_name == targets.USAGE_EVENTS:
             roll_up(now=job.now)
-        _take_batches(turn)
+        take_batches(turn)
         _close(turn)
     except DatabaseError:
         # One rule that fails must not keep the others from running.
@@ -261,7 +229,7 @@ def _turn(turn: _Turn) -> PruneRun:
     return run
 
 
-def _close(turn: _Turn) -> None:
+def _close(turn: Turn) -> None:
     job = turn.job
     remaining, _ = due_of(job)
     skipped = {}
@@ -276,69 +244,3 @@ def _close(turn: _Turn) -> None:
         skipped=skipped,
         ended=turn.ended,
     )
-
-
-def _take_batches(turn: _Turn) -> None:
-    pace = Pace(turn.budget.manner, turn.budget.batch)
-    while (size := turn.size(pace.size)) > 0:
-        if not pace.is_calm():
-            continue
-        size = min(size, pace.size)
-        begun = monotonic()
-        done = _prune_batch(turn.job, turn.run, size, turn.budget.manner)
-        if done is None:
-            break
-        taken, gone = done
-        turn.rows += gone
-        if taken < size:
-            turn.ran_dry = True
-            break
-        pace.after_batch(monotonic() - begun)
-
-
-@transaction.atomic
-def _prune_batch(
-    job: Job, run: PruneRun, size: int, manner: Manner
-) -> tuple[int, int] | None:
-    """Delete one batch; return how many rows were locked and how many deleted.
-
-    None if the policy was edited meanwhile, so that nobody says what to delete.
-    """
-    started = monotonic()
-    if not _still_says_so(job.policy):
-        return None
-    locks.lock_shared(job.account.id)
-    target = job.target
-    with connection.cursor() as cursor:
-        if manner.asks:
-            # Who waits for nobody need not make others wait for the disk: what a crash
-            # undoes is deletion and receipt together, and is done again.
-            cursor.execute("SET LOCAL synchronous_commit = off")
-        sql = targets.lock_batch(target, job.within)
-        cursor.execute(sql, job.parameters(batch=size))
-        locked = [row[0] for row in cursor.fetchall()]
-        if not locked:
-            return 0, 0
-        gone: list[UUID] = locked
-        counts = {}
-        for table, sql in target.erase:
-            cursor.execute(sql, job.parameters(ids=gone))
-            if cursor.description is not None:
-                gone = sorted(row[0] for row in cursor.fetchall())
-            counts[table] = cursor.rowcount
-    receipts.note(run, counts, gone, took=monotonic() - started)
-    return len(locked), len(gone)
-
-
-def _still_says_so(policy: Policy | None) -> bool:
-    """Hold the policy still for this batch; False if it was edited meanwhile."""
-    if policy is None:
-        return True
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT revision = %s AND rollout_mode = 'enforce' AND archived_at IS NULL"
-            " FROM policies_policy WHERE id = %s FOR SHARE",
-            [policy.revision, policy.id],
-        )
-        row = cursor.fetchone()
-    return bool(row and row[0])

@@ -64,13 +64,17 @@ _TEXT_HELD = _holds(_OF_CONVERSATION, "c")
 _EVENT_HELD = _holds(_OF_EVENT, "r")
 _DECISION_HELD = _holds(_OF_DECISION)
 
-_DELETE_CONVERSATIONS = f"""DELETE FROM usage_conversation AS r
-WHERE r.account_id = %(account)s AND r.id = ANY(%(ids)s)
-AND r.last_activity_at < %(cutoff)s AND NOT {_CONVERSATION_HELD}
-RETURNING r.id"""  # noqa: S608
-
-_DELETE_MESSAGES = """DELETE FROM usage_message WHERE account_id = %(account)s
-AND conversation_id = ANY(%(ids)s)"""
+# One statement asks once more and deletes both: messages that go while their
+# conversation stays would be deleted wrongly. Arrays, so that PostgreSQL looks each
+# row up whatever it believes of their number.
+_DELETE_CONVERSATIONS = f"""WITH due AS MATERIALIZED (SELECT r.id
+FROM usage_conversation AS r WHERE r.account_id = %(account)s AND r.id = ANY(%(ids)s)
+AND r.last_activity_at < %(cutoff)s AND NOT {_CONVERSATION_HELD}),
+messages AS (DELETE FROM usage_message WHERE account_id = %(account)s
+AND conversation_id = ANY(ARRAY(SELECT id FROM due)) RETURNING id)
+DELETE FROM usage_conversation AS r WHERE r.account_id = %(account)s
+AND r.id = ANY(ARRAY(SELECT id FROM due))
+RETURNING r.id, (SELECT count(*) FROM messages)"""  # noqa: S608
 
 _FORGET_TEXT = f"""UPDATE usage_message AS r SET text = NULL
 FROM usage_conversation AS c WHERE r.account_id = %(account)s AND r.id = ANY(%(ids)s)
@@ -92,8 +96,8 @@ class Target:
 
     `scope` maps a scope's field to the row's column; a row has no other fields.
     `held` is the condition that a legal hold covers the row, `made` the column that
-    says when it was written here. `erase` runs in order on the locked ids; the first
-    one returns those it took.
+    says when it was written here. `erase` takes locked ids and returns a row for each
+    it took: the id and, for each further table of `erased`, how many rows went there.
     """
 
     table: str
@@ -102,10 +106,11 @@ class Target:
     at: str
     old: str
     order: str
-    lock: str
+    locks: str
     scope: Mapping[str, str]
     held: str
-    erase: tuple[tuple[str, str], ...]
+    erase: str
+    erased: tuple[str, ...]
     only: str = "TRUE"
     ready: str = "TRUE"
     made: str | None = None
@@ -124,13 +129,11 @@ TARGETS: Mapping[str, Target] = {
         at="r.last_activity_at",
         old="r.last_activity_at < %(cutoff)s",
         order="r.last_activity_at, r.id",
-        lock="FOR UPDATE OF r SKIP LOCKED",
+        locks="FOR UPDATE OF r SKIP LOCKED",
         scope={"project": "b.project_id", "bot": "r.bot_id", "user": _USER},
         held=_CONVERSATION_HELD,
-        erase=(
-            ("usage_conversation", _DELETE_CONVERSATIONS),
-            ("usage_message", _DELETE_MESSAGES),
-        ),
+        erase=_DELETE_CONVERSATIONS,
+        erased=("usage_conversation", "usage_message"),
         made="r.created_at",
     ),
     MESSAGE_TEXT: Target(
@@ -144,14 +147,15 @@ TARGETS: Mapping[str, Target] = {
         old="c.last_activity_at < %(cutoff)s",
         order="c.last_activity_at, r.id",
         # The conversation too, so that no message can join it meanwhile.
-        lock="FOR UPDATE OF r SKIP LOCKED FOR NO KEY UPDATE OF c SKIP LOCKED",
+        locks="FOR UPDATE OF r SKIP LOCKED FOR NO KEY UPDATE OF c SKIP LOCKED",
         scope={
             "project": "b.project_id",
             "bot": "c.bot_id",
             "user": 'coalesce(c."user", b.owner)',
         },
         held=_TEXT_HELD,
-        erase=(("usage_message.text", _FORGET_TEXT),),
+        erase=_FORGET_TEXT,
+        erased=("usage_message.text",),
         made="c.created_at",
         only="r.text IS NOT NULL",
     ),
@@ -162,10 +166,11 @@ TARGETS: Mapping[str, Target] = {
         at="r.created_at",
         old="r.id < %(before)s",
         order="r.id",
-        lock="FOR UPDATE OF r SKIP LOCKED",
+        locks="FOR UPDATE OF r SKIP LOCKED",
         scope={"project": "r.project_id", "bot": "r.bot_id", "user": _USER},
         held=_EVENT_HELD,
-        erase=(("usage_usageevent", _DELETE_EVENTS),),
+        erase=_DELETE_EVENTS,
+        erased=("usage_usageevent",),
         ready=_ROLLED_UP,
     ),
     DECISIONS: Target(
@@ -175,14 +180,15 @@ TARGETS: Mapping[str, Target] = {
         at="r.created_at",
         old="r.id < %(before)s",
         order="r.id",
-        lock="FOR UPDATE OF r SKIP LOCKED",
+        locks="FOR UPDATE OF r SKIP LOCKED",
         scope={
             "project": "r.policy_project_id",
             "bot": "r.policy_target",
             "user": "r.policy_user",
         },
         held=_DECISION_HELD,
-        erase=(("audit_decisionrecord", _DELETE_DECISIONS),),
+        erase=_DELETE_DECISIONS,
+        erased=("audit_decisionrecord",),
         names_public_ids=True,
     ),
 }
@@ -234,11 +240,25 @@ def due(target: Target, within: Condition) -> str:
     return f"{over_age(target, within)} AND NOT {target.held}"
 
 
-def lock_batch(target: Target, within: Condition) -> str:
-    """Return the statement that chooses and locks a batch of due rows."""
+def choose(target: Target, within: Condition, *, onwards: bool) -> str:
+    """Return the statement that chooses due rows, the oldest first: id and moment.
+
+    `onwards`: only what comes after the row (`after_id`, `after_at`).
+    """
+    place = "(%(after_at)s, %(after_id)s)" if "," in target.order else "(%(after_id)s)"
+    after = f"AND ({target.order}) > {place}" if onwards else ""
     return (
-        f"SELECT r.id {due(target, within)} AND {target.ready}"
-        f" ORDER BY {target.order} LIMIT %(batch)s {target.lock}"
+        f"SELECT r.id, {target.at} {due(target, within)} AND {target.ready} {after}"
+        f" ORDER BY {target.order} LIMIT %(most)s"
+    )
+
+
+def lock(target: Target) -> str:
+    """Return the statement that locks those chosen rows that are still over age."""
+    still = f"r.id = ANY(%(ids)s) AND {target.old} AND {target.only}"
+    return (
+        f"SELECT r.id FROM {target.rows}"  # noqa: S608 (constants)
+        f" WHERE r.account_id = %(account)s AND {still} {target.locks}"
     )
 
 

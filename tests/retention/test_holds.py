@@ -263,16 +263,16 @@ def test_a_row_that_is_held_after_it_was_chosen_stays(house, monkeypatch):
     policy = house.policy()
     asked = []
 
-    def choose(target, within):
+    def lock(target):
         # As if the hold had come between the choice and the deletion.
         if not asked:
             asked.append(hold(house, row))
         return (
             f"SELECT r.id FROM {target.rows} WHERE r.account_id = %(account)s"
-            " LIMIT %(batch)s"
+            " AND r.id = ANY(%(ids)s)"
         )
 
-    monkeypatch.setattr("retention.targets.lock_batch", choose)
+    monkeypatch.setattr("retention.targets.lock", lock)
     monkeypatch.setattr("retention.locks.lock_exclusively", lambda account_id: None)
     house.prune(policy, confirmed=True, budget_rows=5, batch=5)
 

@@ -67,8 +67,9 @@ class Message(PublicIdModel):
     prefix = "msg"
 
     account = models.ForeignKey(Account, models.CASCADE, related_name="messages")
+    # `message_conversation_same_account` says this and more; two would ask twice.
     conversation = models.ForeignKey(
-        Conversation, models.CASCADE, related_name="messages"
+        Conversation, models.CASCADE, related_name="messages", db_constraint=False
     )
     role = models.CharField(max_length=20)
     text = models.TextField(null=True, blank=True)
