@@ -4,6 +4,7 @@ Pure. The templates turn these into SVG attributes, so that no page needs a styl
 its own; what is drawn is also said in words and in a table beside it.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -63,6 +64,34 @@ class Bars:
         return self.ceiling / 2
 
 
+@dataclass(frozen=True, slots=True)
+class Capped:
+    """A bar chart with a cap drawn over it.
+
+    `cap` is the line's distance from the top edge in per cent; None where it lies so
+    far above the bars that it would flatten them. `over` has the places of the bars
+    that reach it.
+    """
+
+    drawn: Bars
+    cap: float | None
+    over: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A histogram of ages with the line from which on rows are too old.
+
+    `at` is the line's distance from the left edge in per cent; `past` has the places
+    of the bars that lie wholly beyond it, `split` that of the bar that it goes through.
+    """
+
+    drawn: Bars
+    at: float
+    past: tuple[int, ...]
+    split: int | None
+
+
 def gauge(*, used: int, held: int, threshold: int) -> Gauge:
     """Lay out a limit's gauge. A threshold of 0 is full from the beginning."""
     if threshold <= 0:
@@ -74,11 +103,14 @@ def gauge(*, used: int, held: int, threshold: int) -> Gauge:
     return Gauge(drawn, round(waiting, 2), percent, level)
 
 
-def bars(values: Sequence[int], *, gap: float = 0.25) -> Bars:
-    """Lay out one bar for each value; `gap` is the part of a bar's room left empty."""
+def bars(values: Sequence[int], *, gap: float = 0.25, least: int = 0) -> Bars:
+    """Lay out one bar for each value; `gap` is the part of a bar's room left empty.
+
+    The top edge is at `least` or above.
+    """
     if not values:
-        return Bars((), ceiling(0), None)
-    top = ceiling(max(values))
+        return Bars((), ceiling(least), None)
+    top = ceiling(max(least, *values))
     room = 100 / len(values)
     laid = tuple(
         _bar(index * room, room, gap, max(0, value), top)
@@ -86,6 +118,87 @@ def bars(values: Sequence[int], *, gap: float = 0.25) -> Bars:
     )
     highest = max(range(len(values)), key=lambda index: values[index])
     return Bars(laid, top, highest if values[highest] > 0 else None)
+
+
+def capped(values: Sequence[int], cap: int) -> Capped:
+    """Lay out bars with a cap; a cap over five times the highest bar is left out."""
+    highest = max(values, default=0)
+    shown = cap <= max(1, highest) * 5 or not highest
+    drawn = bars(values, least=cap if shown else 0)
+    line = round(100 - cap * 100 / drawn.ceiling, 3) if shown else None
+    over = tuple(n for n, value in enumerate(values) if value and value >= cap)
+    return Capped(drawn, line, over)
+
+
+def cut(counts: Sequence[int], edges: Sequence[int], age: float) -> Cut:
+    """Lay out a histogram of ages with the cut at an age.
+
+    Bar n holds what is from `edges[n]` up to `edges[n + 1]` old; the last has no end,
+    so the cut stands in its middle if it lies within.
+    """
+    drawn = bars(counts, gap=0.12)
+    room = 100 / max(1, len(counts))
+    place = max(n for n, edge in enumerate(edges) if edge <= age)
+    if place + 1 < len(edges):
+        low, high = edges[place], edges[place + 1]
+        share = (age - low) / (high - low)
+    else:
+        share = 0.0 if age == edges[place] else 0.5
+    past = tuple(range(place + 1 if share else place, len(counts)))
+    return Cut(drawn, round((place + share) * room, 3), past, place if share else None)
+
+
+def stacked(parts: Sequence[Sequence[int]], top: int) -> list[str]:
+    """Return a path for each part: its boxes, upon those of the parts before it.
+
+    All parts have a value for each column; `top` is the value at the upper edge.
+    """
+    if not parts or not parts[0]:
+        return []
+    room = 100 / len(parts[0])
+    width, left = room * 0.76, room * 0.12
+    floors = [0] * len(parts[0])
+    drawn = []
+    for values in parts:
+        boxes = []
+        for n, value in enumerate(values):
+            if value > 0:
+                y = level(floors[n] + value, top)
+                height = level(floors[n], top) - y
+                x = n * room + left
+                boxes.append(f"M{x:.2f} {y:.2f}h{width:.2f}v{height:.2f}h-{width:.2f}z")
+            floors[n] += max(0, value)
+        drawn.append("".join(boxes))
+    return drawn
+
+
+def trace(values: Sequence[int], top: int) -> str:
+    """Return a path through the values, each in the middle of its column."""
+    room = 100 / max(1, len(values))
+    places = [
+        f"{(n + 0.5) * room:.2f} {level(value, top):.2f}"
+        for n, value in enumerate(values)
+    ]
+    return f"M{'L'.join(places)}" if places else ""
+
+
+def level(value: int, top: int) -> float:
+    """Return how far below the upper edge a value is, in per cent of the canvas."""
+    return round(100 - min(100.0, max(0, value) * 100 / max(1, top)), 3)
+
+
+def place(edges: Sequence[float], moment: float) -> float:
+    """Return where a moment lies among columns, counted in columns.
+
+    `edges` are where the columns begin, and the last one's end; what lies outside is
+    moved to the end it is beyond.
+    """
+    if moment <= edges[0]:
+        return 0.0
+    if moment >= edges[-1]:
+        return float(len(edges) - 1)
+    n = bisect_right(edges, moment) - 1
+    return n + (moment - edges[n]) / (edges[n + 1] - edges[n])
 
 
 def sparkline(values: Sequence[int], *, width: int = 120, height: int = 28) -> str:

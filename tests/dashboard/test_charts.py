@@ -70,3 +70,33 @@ def test_ceiling(value, expected):
 def test_sparkline():
     assert charts.sparkline([]) == ""
     assert charts.sparkline([0, 10], width=12, height=12) == "1.0,11.0 11.0,1.0"
+
+
+def test_a_cap_lies_over_its_bars():
+    drawn = charts.capped([10, 0, 50], 40)
+    assert (drawn.drawn.ceiling, drawn.cap, drawn.over) == (50, 20, (2,))
+    assert charts.capped([10], 51).cap is None
+    assert charts.capped([], 40).cap == 0
+    assert charts.capped([0, 0], 0).over == ()
+
+
+@given(values=st.lists(AMOUNTS, max_size=9), cap=AMOUNTS)
+def test_a_cap_stays_on_the_canvas(values, cap):
+    drawn = charts.capped(values, cap)
+    assert drawn.cap is None or 0 <= drawn.cap <= 100
+    assert all(values[n] >= cap for n in drawn.over)
+
+
+@pytest.mark.parametrize(
+    ("age", "at", "past", "split"),
+    [
+        (0, 0, (0, 1, 2), None),
+        (5, 16.667, (1, 2), 0),
+        (10, 33.333, (1, 2), None),
+        (20, 66.667, (2,), None),
+        (99, 83.333, (), 2),
+    ],
+)
+def test_a_cut_stands_at_its_age(age, at, past, split):
+    drawn = charts.cut([4, 2, 8], [0, 10, 20], age)
+    assert (drawn.at, drawn.past, drawn.split) == (at, past, split)
