@@ -17,6 +17,7 @@ from dashboard.pages import (
     policy_edits,
     retention,
     settings,
+    start,
 )
 
 app_name = "dashboard"
@@ -24,6 +25,12 @@ app_name = "dashboard"
 account_pages: list[URLPattern | URLResolver] = [
     path("", overview.overview, name="overview"),
     path("gauges/", overview.gauges, name="gauges"),
+    path("start/", start.start, name="start"),
+    path("start/event/", start.event, name="start-event"),
+    path("start/bot/", start.bot, name="start-bot"),
+    path("start/key/", start.key, name="start-key"),
+    path("start/simulate/", start.event_simulated, name="start-simulate"),
+    path("start/finish/", start.finish, name="start-finish"),
     path("policies/", policies.listing, name="policies"),
     path("policies/new/", policy_edits.choose, name="policy-new"),
     path("policies/new/<slug:kind>/", policy_edits.create, name="policy-create"),

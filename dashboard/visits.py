@@ -48,15 +48,20 @@ class Entry(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A page of the navigation; `facts` ones are not for viewers."""
+    """A page of the navigation; `facts` ones are not for viewers.
+
+    `first` ones are for those who write, until the first steps are done.
+    """
 
     name: str
     icon: str
     label: str
     facts: bool = False
+    first: bool = False
 
 
 PLACES: Final = (
+    Place("start", "rocket", "Get started", first=True),
     Place("overview", "gauge", "Overview"),
     Place("policies", "shield", "Policies"),
     Place("bots", "bot", "Bots"),
@@ -217,5 +222,11 @@ def _navigation(visit: Visit, place: str) -> list[Entry]:
             badge=unseen if each.name == "alerts" else 0,
         )
         for each in PLACES
-        if visit.may_audit or not each.facts
+        if _shown(visit, each)
     ]
+
+
+def _shown(visit: Visit, place: Place) -> bool:
+    if place.first:
+        return visit.may_write and visit.account.started_at is None
+    return visit.may_audit or not place.facts

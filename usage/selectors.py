@@ -18,7 +18,7 @@ from usage import counters, windows
 from usage.counters import View, counter_id
 from usage.entries import CallIn
 from usage.ledger import authorize
-from usage.models import Counter, HourlyRollup
+from usage.models import Counter, HourlyRollup, UsageEvent
 
 GROUPS = ("bot", "model", "user", "project_id", "key_id")
 
@@ -152,6 +152,12 @@ def series(
         }
         for row in summed
     ]
+
+
+def latest_event(account: Account) -> UsageEvent | None:
+    """Return the event that was recorded last, with its bot."""
+    found = UsageEvent.objects.filter(account=account).select_related("bot")
+    return found.order_by("-sequence").first()
 
 
 def _current(

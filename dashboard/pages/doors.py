@@ -50,7 +50,7 @@ def create(request: HttpRequest) -> HttpResponse:
         account = services.open_account(
             owner=person, slug=_slug(form), now=timezone.now(), **form.cleaned_data
         )
-        return redirect("dashboard:overview", account.slug)
+        return redirect("dashboard:start", account.slug)
     code = 422 if form.is_bound else 200
     return render(request, "dashboard/account_new.html", {"form": form}, status=code)
 

@@ -20,4 +20,5 @@ def writing_pages(slug):
     at = f"/app/{slug}/"
     names = ["policies/new/", "policies/new/usage/", "policies/new/retention/"]
     names += ["policies/new/content/", "gateway/upstreams/new/"]
+    names += ["start/"]
     return [at + name for name in [*names, "bots/new/", "keys/new/"]]

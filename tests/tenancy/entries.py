@@ -158,6 +158,12 @@ PAGES = """
 /app/{slug}/policies/{policy_id}/reset/                      op
 /app/{slug}/policies/{policy_id}/restore/{number}/           op
 /app/{slug}/retention/                                       opav
+/app/{slug}/start/                                           op
+/app/{slug}/start/bot/                                       op
+/app/{slug}/start/event/                                     op
+/app/{slug}/start/finish/                                    op
+/app/{slug}/start/key/                                       op
+/app/{slug}/start/simulate/                                  op
 """
 
 # Open to everybody, or about the visitor alone; searched for canaries all the same.
