@@ -12,6 +12,8 @@ import pytest
 from aiosmtpd.controller import Controller
 
 from tests.e2e.installation import Installation, free_port
+from tests.e2e.look import Look
+from tests.e2e.site import Site
 
 
 class Sink:
@@ -109,3 +111,46 @@ def page(installation):
         page.wait_for_url("**/app/**")
         yield page
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def site():
+    """The installation that browsers look at; one for all of their tests."""
+    folder = Path(tempfile.mkdtemp(prefix="policyhub-site-"))
+    folder.chmod(0o755)
+    running = None
+    try:
+        running = Site(folder / "house")
+        yield running
+    finally:
+        if running is not None:
+            running.end()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A browser. No longer than a module: it keeps asyncio for itself."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=browser_path(), args=["--no-sandbox"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def new_look(site, chromium):
+    """Open a browser of somebody's own, which keeps what is wrong with its pages."""
+    opened = []
+
+    def open_one(**options):
+        context = chromium.new_context(locale="en-US", **options)
+        opened.append(context)
+        return Look(context.new_page(), site.url)
+
+    yield open_one
+    for context in opened:
+        context.close()
