@@ -292,8 +292,8 @@ class _Shown:
         report = Report(account, self.filters, group_by)
         order = [self.metrics[0], *(n for n in _ORDERS if n != self.metrics[0])]
         slices = slices_of(account, edges[0], edges[-1])
-        largest = report.totals(slices, order=order, limit=limit + 1)
-        ranks = {group: n for n, (group, _) in enumerate(largest[:limit])}
+        largest = report.largest(slices, order=order, limit=limit + 1)
+        ranks = {group: n for n, group in enumerate(largest[:limit])}
         if not ranks:
             return
         names = _names(self.caller, group_by, ranks)

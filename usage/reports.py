@@ -104,14 +104,22 @@ class Report:
     ) -> list[tuple[Group, Sums]]:
         """Return the sums of each group, the largest first; at most `limit`."""
         rows, column = self._rows(slices)
-        names = [column] if column else []
-        ordered = [*(f"-sum_{name}" for name in order), *names]
-        summed = rows.values(*names).annotate(**_sums())
-        # Without a group it is one row, which has no order.
-        found = (
-            summed.order_by(*ordered)[:limit] if names else [rows.aggregate(**_sums())]
-        )
+        if column is None:
+            return [(None, _taken(rows.aggregate(**_sums())))]
+        summed = rows.values(column).annotate(**_sums())
+        found = _largest_first(summed, order, column)[:limit]
         return [(self._group(row, column), _taken(row)) for row in found]
+
+    def largest(
+        self, slices: Sequence[Slice], *, order: Sequence[str], limit: int
+    ) -> list[Group]:
+        """Return the groups with the largest sums, without the sums."""
+        rows, column = self._rows(slices)
+        if column is None:
+            return []
+        summed = rows.values(column).annotate(**_sums(order))
+        found = _largest_first(summed, order, column)[:limit]
+        return [self._group(row, column) for row in found]
 
     def series(
         self, edges: Sequence[datetime], grain: str, groups: Iterable[Group] = ()
@@ -165,7 +173,7 @@ class Report:
     ) -> tuple[QuerySet[UsageSummary], str | None]:
         named = self.filters.named()
         asked = {*named, self.group_by} & set(_DIMENSIONS)
-        dimension = next(iter(asked), "")
+        dimension: str = next(iter(asked), None) or ""
         if not self._apart():
             dimension = WHOLE[dimension]
         rows = UsageSummary.objects.filter(account=self.account, dimension=dimension)
@@ -296,8 +304,14 @@ def _inner(
     return (low, high) if low < high else None
 
 
-def _sums() -> dict[str, Sum]:
-    return {f"sum_{name}": Sum(name, default=0) for name in SUMS}
+def _sums(names: Iterable[str] = SUMS) -> dict[str, Sum]:
+    return {f"sum_{name}": Sum(name, default=0) for name in names}
+
+
+def _largest_first(
+    summed: QuerySet[Any, Any], order: Sequence[str], column: str
+) -> QuerySet[Any, Any]:
+    return summed.order_by(*(f"-sum_{name}" for name in order), column)
 
 
 def _taken(row: Mapping[str, Any]) -> Sums:
