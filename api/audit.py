@@ -20,7 +20,7 @@ from api.listing import PAGING, each, listed
 from api.schema import filters, operation, page, page_of, raw_page_of
 from api.schema_components import ref
 from audit.models import DecisionRecord
-from audit.selectors import decision_of, decisions
+from audit.selectors import FACETS, decision_of, decisions, narrowed
 
 FILTER_TEXTS: Final = {
     "bot": "decisions about this bot id",
@@ -29,6 +29,7 @@ FILTER_TEXTS: Final = {
     "project": "about this project id",
     "reason_code": "with this reason code",
     "decision": "allow or deny",
+    "rollout_mode": "that a policy in this mode made: enforce or shadow",
     "model": "about this model",
     "kind": "authorize or gateway",
     "key": "that this key id asked for",
@@ -36,17 +37,6 @@ FILTER_TEXTS: Final = {
     "tag": "with this tag, as name=value",
     "since": "made at or after this moment",
     "until": "made before this moment",
-}
-_COLUMNS = {
-    "bot": "policy_target",
-    "user": "policy_user",
-    "policy": "policy_id",
-    "project": "policy_project_id",
-    "reason_code": "reason_code",
-    "decision": "decision",
-    "model": "model",
-    "kind": "kind",
-    "key": "key_id",
 }
 
 
@@ -89,22 +79,17 @@ class DecisionEndpoint(Endpoint):
         """Return the decisions that the query names. Raises InvalidQuery."""
         caller = self.caller
         rows = decisions(caller.account, **_bindings(caller))
-        for name, column in _COLUMNS.items():
-            value = self.query(name)
-            rows = rows if value is None else rows.filter(**{column: value})
+        given = {name: self.query(name) for name in FACETS}
+        facets = {name: value for name, value in given.items() if value is not None}
+        since, until = self._moment("since"), self._moment("until")
+        rows = narrowed(rows, facets, since=since, until=until)
         category, tag = self.query("category"), self.query("tag")
         if category is not None:
             rows = rows.filter(triggered_categories__contains=[category])
         if tag is not None:
             name, _, value = tag.partition("=")
             rows = rows.filter(subject__contains={"tags": {name: value}})
-        return self._between(rows)
-
-    def _between(self, rows: QuerySet[DecisionRecord]) -> QuerySet[DecisionRecord]:
-        since, until = self._moment("since"), self._moment("until")
-        if since is not None:
-            rows = rows.filter(created_at__gte=since)
-        return rows if until is None else rows.filter(created_at__lt=until)
+        return rows
 
     def _moment(self, name: str) -> datetime | None:
         text = self.query(name)

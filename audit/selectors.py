@@ -3,12 +3,31 @@
 What is foreign looks exactly like what is absent: NotFound (CONTRACT G2).
 """
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
+
 from django.db.models import QuerySet
 
 from accounts import ids
 from accounts.errors import NotFound
 from accounts.models import Account
 from audit.models import DecisionRecord
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+# What decisions are chosen by, and the column that holds it.
+FACETS: Final[Mapping[str, str]] = {
+    "bot": "policy_target",
+    "user": "policy_user",
+    "policy": "policy_id",
+    "project": "policy_project_id",
+    "reason_code": "reason_code",
+    "decision": "decision",
+    "rollout_mode": "rollout_mode",
+    "model": "model",
+    "kind": "kind",
+    "key": "key_id",
+}
 
 
 def decisions(
@@ -21,6 +40,22 @@ def decisions(
     if bot is not None:
         found = found.filter(policy_target=bot)
     return found.order_by("-id")
+
+
+def narrowed(
+    found: QuerySet[DecisionRecord],
+    facets: Mapping[str, str],
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> QuerySet[DecisionRecord]:
+    """Keep the decisions with these values of FACETS, made in [since, until)."""
+    found = found.filter(**{FACETS[name]: value for name, value in facets.items()})
+    if since is not None:
+        # A row is never older than its id says, which is what the index knows.
+        first = ids.first_id_at(max(since, _EPOCH))
+        found = found.filter(id__gte=first, created_at__gte=since)
+    return found if until is None else found.filter(created_at__lt=until)
 
 
 def decision_of(

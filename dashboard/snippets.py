@@ -129,7 +129,8 @@ async function call(path, body) {{
 
 (async () => {{
   const bot = {bot};
-  const decision = await call("/api/v1/authorize", {{ bot, estimate: {{ tokens: 500 }} }});
+  const estimate = {{ tokens: 500 }};
+  const decision = await call("/api/v1/authorize", {{ bot, estimate }});
   if (!decision.allowed) return console.log(decision.message);
   // Call the model here, then say what it used.
   console.log(JSON.stringify(await call("/api/v1/usage", {{ bot, tokens: 420 }})));

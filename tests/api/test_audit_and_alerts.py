@@ -108,9 +108,16 @@ def test_decisions_are_listed_filtered_and_read(api, bot, breached):
         f"policy={breached['id']}",
         "decision=deny",
         "since=2020-01-01T00:00:00Z",
+        "since=0001-01-01T00:00:00Z",
+        "rollout_mode=enforce",
     ):
         assert len(api.get(f"/audit/decisions?{query}").json()["data"]) == 1, query
-    for query in ("user=nobody", "until=2020-01-01T00:00:00Z", "model=x"):
+    for query in (
+        "user=nobody",
+        "until=2020-01-01T00:00:00Z",
+        "model=x",
+        "rollout_mode=shadow",
+    ):
         assert api.get(f"/audit/decisions?{query}").json()["data"] == [], query
     wrong = api.get("/audit/decisions?since=yesterday")
     assert_problem(wrong, 422, "invalid_query", "/since")
