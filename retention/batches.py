@@ -10,7 +10,6 @@ notes it on the receipt.
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from time import monotonic
-from uuid import UUID
 
 from django.db import connection, transaction
 
@@ -24,6 +23,8 @@ BUDGET_ROWS = 200_000
 BUDGET_SECONDS = 20.0
 # What is chosen at once, in batches of the largest size.
 _STOCK = 5
+# How many characters an id takes in a list: 36 and a comma.
+_ID = 37
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,34 +63,31 @@ class Turn:
 
 @dataclass(slots=True)
 class _Stock:
-    """Due rows that were chosen and not tried yet, the oldest last."""
+    """Due rows that were chosen and not tried yet, as text: `id,id,…`, oldest first."""
 
     job: Job
     most: int
-    ids: list[UUID] = field(default_factory=list)
-    last: tuple[UUID, datetime] | None = None
+    ids: str = ""
+    place: dict[str, str] = field(default_factory=dict)
     ended: bool = False
 
-    def take(self, size: int) -> list[UUID]:
-        """Return the next rows, the oldest ones; none when there are no more."""
+    def take(self, size: int) -> str:
+        """Return the oldest rows as the text of an array; empty if there are none."""
         if not self.ids and not self.ended:
             self._choose()
-        taken = self.ids[-size:]
-        del self.ids[-size:]
-        return taken
+        taken, self.ids = self.ids[: size * _ID], self.ids[size * _ID :]
+        return taken and f"{{{taken.rstrip(',')}}}"
 
     def _choose(self) -> None:
-        job, values = self.job, {"most": self.most}
-        sql = targets.choose(job.target, job.within, onwards=self.last is not None)
-        if self.last is not None:
-            values |= {"after_id": self.last[0], "after_at": self.last[1]}
+        job = self.job
+        sql = targets.choose(job.target, job.within, onwards=bool(self.place))
         with connection.cursor() as cursor:
-            cursor.execute(sql, job.parameters(**values))
-            found = cursor.fetchall()
-        self.ended = len(found) < self.most
-        if found:
-            self.last = found[-1]
-        self.ids = [row[0] for row in reversed(found)]
+            cursor.execute(sql, job.parameters(most=self.most, **self.place))
+            ids, at = cursor.fetchone()
+        self.ids = ids or ""
+        self.ended = len(self.ids) < self.most * _ID - 1
+        if self.ids:
+            self.place = {"after_id": self.ids[1 - _ID :], "after_at": at}
 
 
 def take_batches(turn: Turn) -> None:
@@ -108,13 +106,11 @@ def take_batches(turn: Turn) -> None:
         if gone is None:
             break
         turn.rows += gone
-        pace.after_batch(monotonic() - begun, len(chosen))
+        pace.after_batch(monotonic() - begun, len(chosen) // _ID)
 
 
 @transaction.atomic
-def _prune_batch(
-    job: Job, run: PruneRun, chosen: list[UUID], manner: Manner
-) -> int | None:
+def _prune_batch(job: Job, run: PruneRun, chosen: str, manner: Manner) -> int | None:
     """Delete what may go of some chosen rows; return how many did.
 
     None if the policy was edited meanwhile, so that nobody says what to delete.
@@ -129,17 +125,16 @@ def _prune_batch(
             # undoes is deletion and receipt together, and is done again.
             cursor.execute("SET LOCAL synchronous_commit = off")
         cursor.execute(targets.lock(job.target), job.parameters(ids=chosen))
-        locked = [row[0] for row in cursor.fetchall()]
-        if not locked:
+        locked = cursor.fetchone()[0]
+        if locked is None:
             return 0
         cursor.execute(job.target.erase, job.parameters(ids=locked))
-        found = cursor.fetchall()
-    if not found:
+        gone, *counts = cursor.fetchone()
+    if gone is None:
         return 0
-    gone = sorted(row[0] for row in found)
-    counts = dict(zip(job.target.erased, (len(gone), *found[0][1:]), strict=True))
-    receipts.note(run, counts, gone, took=monotonic() - started)
-    return len(gone)
+    deleted = dict(zip(job.target.erased, counts, strict=True))
+    receipts.note(run, deleted, bytes(gone), took=monotonic() - started)
+    return int(counts[0])
 
 
 def _still_says_so(policy: Policy | None) -> bool:

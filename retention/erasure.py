@@ -127,7 +127,8 @@ class _Work:
             for table, sql in step.erase:
                 cursor.execute(sql, {**values, "ids": taken})
                 counts[table] = cursor.rowcount
-        receipts.note(run, counts, taken, took=monotonic() - started)
+        gone = b"".join(value.bytes for value in taken)
+        receipts.note(run, counts, gone, took=monotonic() - started)
         return taken[-1]
 
     def end(self) -> None:

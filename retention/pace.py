@@ -24,7 +24,7 @@ class Manner:
 
 
 GENTLE = Manner(batch_seconds=0.010, most=1_000, share=0.25, asks=True)
-FULL = Manner(batch_seconds=0.250, most=5_000, share=1.0, asks=False)
+FULL = Manner(batch_seconds=0.250, most=10_000, share=1.0, asks=False)
 
 _FEWEST = 20
 _FIRST = 100

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
-from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
@@ -62,17 +61,12 @@ def begin(job: Job, *, trigger: str, **facts: Any) -> PruneRun:
     return run
 
 
-def note(
-    run: PruneRun, counts: Mapping[str, int], gone: Sequence[UUID], *, took: float
-) -> None:
-    """Note a batch, in the transaction that deletes it."""
+def note(run: PruneRun, counts: Mapping[str, int], gone: bytes, *, took: float) -> None:
+    """Note a batch, in the transaction that deletes it; `gone`: its ids in order."""
     written = PruneRun.objects.select_for_update().get(id=run.id)
     for table, count in counts.items():
         written.deleted[table] = written.deleted.get(table, 0) + count
-    chained = sha256(written.digest.encode())
-    for value in gone:
-        chained.update(value.bytes)
-    written.digest = chained.hexdigest()
+    written.digest = sha256(written.digest.encode() + gone).hexdigest()
     written.worked_seconds += took
     written.save(update_fields=["deleted", "digest", "worked_seconds"])
 

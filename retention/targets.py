@@ -37,6 +37,9 @@ _HOLDS = """EXISTS (SELECT 1 FROM retention_legalhold AS h {bots}
 WHERE h.account_id = r.account_id AND h.released_at IS NULL
 AND (h.until IS NULL OR h.until > %(held_at)s) AND (h.kind = 'account' OR {covers}))"""
 
+# Ids go to and fro as text and bytes: thousands of UUID objects a batch take longer.
+_TOLD = "string_agg(uuid_send(id), '' ORDER BY id), count(*)"
+
 _HOLDERS_BOT = "LEFT JOIN accounts_bot AS b ON b.account_id = {row}.account_id"
 _HOLDERS_BOT += " AND b.id = {row}.bot_id"
 
@@ -68,26 +71,28 @@ _DECISION_HELD = _holds(_OF_DECISION)
 # conversation stays would be deleted wrongly. Arrays, so that PostgreSQL looks each
 # row up whatever it believes of their number.
 _DELETE_CONVERSATIONS = f"""WITH due AS MATERIALIZED (SELECT r.id
-FROM usage_conversation AS r WHERE r.account_id = %(account)s AND r.id = ANY(%(ids)s)
-AND r.last_activity_at < %(cutoff)s AND NOT {_CONVERSATION_HELD}),
+FROM usage_conversation AS r WHERE r.account_id = %(account)s
+AND r.id = ANY(%(ids)s::uuid[]) AND r.last_activity_at < %(cutoff)s
+AND NOT {_CONVERSATION_HELD}),
 messages AS (DELETE FROM usage_message WHERE account_id = %(account)s
-AND conversation_id = ANY(ARRAY(SELECT id FROM due)) RETURNING id)
-DELETE FROM usage_conversation AS r WHERE r.account_id = %(account)s
-AND r.id = ANY(ARRAY(SELECT id FROM due))
-RETURNING r.id, (SELECT count(*) FROM messages)"""  # noqa: S608
+AND conversation_id = ANY(ARRAY(SELECT id FROM due)) RETURNING id),
+gone AS (DELETE FROM usage_conversation AS r WHERE r.account_id = %(account)s
+AND r.id = ANY(ARRAY(SELECT id FROM due)) RETURNING r.id)
+SELECT {_TOLD}, (SELECT count(*) FROM messages) FROM gone"""  # noqa: S608
 
-_FORGET_TEXT = f"""UPDATE usage_message AS r SET text = NULL
-FROM usage_conversation AS c WHERE r.account_id = %(account)s AND r.id = ANY(%(ids)s)
-AND c.account_id = r.account_id AND c.id = r.conversation_id
-AND c.last_activity_at < %(cutoff)s AND NOT {_TEXT_HELD} RETURNING r.id"""  # noqa: S608
+_FORGET_TEXT = f"""WITH gone AS (UPDATE usage_message AS r SET text = NULL
+FROM usage_conversation AS c WHERE r.account_id = %(account)s
+AND r.id = ANY(%(ids)s::uuid[]) AND c.account_id = r.account_id
+AND c.id = r.conversation_id AND c.last_activity_at < %(cutoff)s
+AND NOT {_TEXT_HELD} RETURNING r.id) SELECT {_TOLD} FROM gone"""  # noqa: S608
 
-_DELETE_EVENTS = f"""DELETE FROM usage_usageevent AS r
-WHERE r.account_id = %(account)s AND r.id = ANY(%(ids)s) AND r.id < %(before)s
-AND r.created_at < %(cutoff)s AND NOT {_EVENT_HELD} RETURNING r.id"""  # noqa: S608
+_DELETE_BY_ID = """WITH gone AS (DELETE FROM {table} AS r
+WHERE r.account_id = %(account)s AND r.id = ANY(%(ids)s::uuid[]) AND r.id < %(before)s
+AND r.created_at < %(cutoff)s AND NOT {held} RETURNING r.id) SELECT {told} FROM gone"""
 
-_DELETE_DECISIONS = f"""DELETE FROM audit_decisionrecord AS r
-WHERE r.account_id = %(account)s AND r.id = ANY(%(ids)s) AND r.id < %(before)s
-AND r.created_at < %(cutoff)s AND NOT {_DECISION_HELD} RETURNING r.id"""  # noqa: S608
+
+def _delete_by_id(table: str, held: str) -> str:
+    return _DELETE_BY_ID.format(table=table, held=held, told=_TOLD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +101,8 @@ class Target:
 
     `scope` maps a scope's field to the row's column; a row has no other fields.
     `held` is the condition that a legal hold covers the row, `made` the column that
-    says when it was written here. `erase` takes locked ids and returns a row for each
-    it took: the id and, for each further table of `erased`, how many rows went there.
+    says when it was written here. `erase` takes locked ids and returns the ids of those
+    it took (16 bytes each, in order) and for each table of `erased` how many.
     """
 
     table: str
@@ -169,7 +174,7 @@ TARGETS: Mapping[str, Target] = {
         locks="FOR UPDATE OF r SKIP LOCKED",
         scope={"project": "r.project_id", "bot": "r.bot_id", "user": _USER},
         held=_EVENT_HELD,
-        erase=_DELETE_EVENTS,
+        erase=_delete_by_id("usage_usageevent", _EVENT_HELD),
         erased=("usage_usageevent",),
         ready=_ROLLED_UP,
     ),
@@ -187,7 +192,7 @@ TARGETS: Mapping[str, Target] = {
             "user": "r.policy_user",
         },
         held=_DECISION_HELD,
-        erase=_DELETE_DECISIONS,
+        erase=_delete_by_id("audit_decisionrecord", _DECISION_HELD),
         erased=("audit_decisionrecord",),
         names_public_ids=True,
     ),
@@ -241,24 +246,34 @@ def due(target: Target, within: Condition) -> str:
 
 
 def choose(target: Target, within: Condition, *, onwards: bool) -> str:
-    """Return the statement that chooses due rows, the oldest first: id and moment.
+    """Return the statement that chooses due rows, the oldest first.
 
+    It returns their ids as text with commas between, and the last one's moment.
     `onwards`: only what comes after the row (`after_id`, `after_at`).
     """
-    place = "(%(after_at)s, %(after_id)s)" if "," in target.order else "(%(after_id)s)"
-    after = f"AND ({target.order}) > {place}" if onwards else ""
-    return (
-        f"SELECT r.id, {target.at} {due(target, within)} AND {target.ready} {after}"
-        f" ORDER BY {target.order} LIMIT %(most)s"
+    by_age = "," in target.order
+    place = "%(after_at)s::timestamptz, %(after_id)s" if by_age else "%(after_id)s"
+    after = f"AND ({target.order}) > ({place})" if onwards else ""
+    rows = (
+        f"SELECT r.id, {target.at} AS at {due(target, within)} AND {target.ready}"
+        f" {after} ORDER BY {target.order} LIMIT %(most)s"
     )
+    ids_in_order = f"string_agg(id::text, ',' ORDER BY {'at, ' if by_age else ''}id)"
+    return f"SELECT {ids_in_order}, max(at)::text FROM ({rows}) AS chosen"  # noqa: S608
 
 
 def lock(target: Target) -> str:
-    """Return the statement that locks those chosen rows that are still over age."""
-    still = f"r.id = ANY(%(ids)s) AND {target.old} AND {target.only}"
+    """Return the statement that locks those chosen rows that are still over age.
+
+    It returns their ids as the text of an array; null if there are none.
+    """
+    rows = (
+        f"SELECT r.id FROM {target.rows} WHERE r.account_id = %(account)s"  # noqa: S608
+        f" AND r.id = ANY(%(ids)s::uuid[]) AND {target.old} AND {target.only}"
+    )
     return (
-        f"SELECT r.id FROM {target.rows}"  # noqa: S608 (constants)
-        f" WHERE r.account_id = %(account)s AND {still} {target.locks}"
+        "SELECT '{' || string_agg(id::text, ',') || '}'"  # noqa: S608 (constants)
+        f" FROM ({rows} {target.locks}) AS locked"
     )
 
 

@@ -24,15 +24,18 @@ SHARES = {"orm": 0.02, "signal": 0.02, "big": 0.18, "full": 0.38, "felt": 0.40}
 RATE, ROUNDS = 300, 3
 SECONDS = float(os.environ.get("PRUNING_SECONDS", "12"))
 
+# As the product writes them: ids and rows in the order of time, bots mixed.
 _FILL = """INSERT INTO usage_conversation (id, account_id, bot_id, title, meta,
  started_at, last_activity_at, created_at)
-SELECT gen_random_uuid(), %(account)s, %(bot)s, '', '{}', at, at, at
-FROM (SELECT %(oldest)s::timestamptz + random() * %(width)s::interval AS at
- FROM generate_series(1, %(count)s)) AS s"""
+SELECT uuidv7(age), %(account)s, bots[1 + n * 37 %% 100], '', '{}', now() + age,
+ now() + age, now() + age
+FROM (SELECT n, %(bots)s::uuid[] AS bots,
+ -(%(oldest)s::interval - %(width)s::interval * n / %(count)s) AS age
+ FROM generate_series(1::bigint, %(count)s) AS n) AS s"""
 _FILL_MESSAGES = f"""INSERT INTO usage_message (id, account_id, conversation_id, role,
  text, tokens, meta, created_at)
-SELECT gen_random_uuid(), c.account_id, c.id, 'user', repeat('word ', 30), 7, '{{}}',
- c.created_at
+SELECT uuidv7(c.created_at - now()), c.account_id, c.id, 'user', repeat('word ', 30), 7,
+ '{{}}', c.created_at
 FROM usage_conversation AS c CROSS JOIN generate_series(1, {MESSAGES_EACH})"""
 
 
@@ -84,30 +87,34 @@ def _fill(conversations: int, now: datetime) -> dict:
     account = create_account(slug="prune", owner_email="p@example.com", now=now)
     account.stores_text = True
     account.save()
-    policies = {}
+    bots = {
+        name: create_bot(account=account, name=name, actor=SYSTEM, now=now)
+        for name in (*SHARES, "young")
+    }
+    mixed = [bots[name].id for name in SHARES for _ in range(round(SHARES[name] * 100))]
+    halves = [(mixed, 400, 360), ([bots["young"].id] * 100, 29, 28)]
     with connection.cursor() as cursor:
         # What is copied in refers to itself; the checks would take most of the time.
         cursor.execute("SET session_replication_role = replica")
-        for name, share in {**SHARES, "young": 1.0}.items():
-            bot = create_bot(account=account, name=name, actor=SYSTEM, now=now)
-            count = int(conversations / 2 * share)
-            oldest = now - timedelta(days=29 if name == "young" else 400)
-            width = timedelta(days=28 if name == "young" else 360)
-            values = {"account": account.id, "bot": bot.id, "count": count}
-            cursor.execute(_FILL, {**values, "oldest": oldest, "width": width})
-            document = {
-                "type": "retention",
-                "name": name,
-                "scope": {"bot": bot.public_id},
-                "retention": {"target": "conversations", "max_age_days": 30},
-            }
-            policies[name] = create_policy(
-                account=account, document=parse(document), actor=SYSTEM, now=now
-            )
+        for each, oldest, width in halves:
+            values = {"account": account.id, "bots": each, "count": conversations // 2}
+            ages = {"oldest": timedelta(days=oldest), "width": timedelta(days=width)}
+            cursor.execute(_FILL, {**values, **ages})
         cursor.execute(_FILL_MESSAGES)
         cursor.execute("SET session_replication_role = origin")
         cursor.execute("VACUUM ANALYZE usage_conversation, usage_message")
         cursor.execute("CHECKPOINT")
+    policies = {}
+    for name, bot in bots.items():
+        document = {
+            "type": "retention",
+            "name": name,
+            "scope": {"bot": bot.public_id},
+            "retention": {"target": "conversations", "max_age_days": 30},
+        }
+        policies[name] = create_policy(
+            account=account, document=parse(document), actor=SYSTEM, now=now
+        )
     return policies
 
 
