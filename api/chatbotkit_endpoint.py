@@ -12,7 +12,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.errors import InvalidBody
-from api.chatbotkit_errors import handle_error, told
+from api.chatbotkit_errors import handle_error
+from api.chatbotkit_words import told
 from api.endpoint import Endpoint, invalid_query
 from api.errors import NoSuchRoute, problem
 

@@ -7,14 +7,13 @@ request to the pages is dropped. Headers that speak about one connection stay on
 """
 
 import asyncio
-import json
 from collections.abc import Coroutine
 from pathlib import Path
 
 import httpx
 from starlette.types import Message, Receive, Scope, Send
 
-from api.request_ids import request_id_for
+from policyhub.refusals import refuse
 
 Header = tuple[bytes, bytes]
 
@@ -28,13 +27,6 @@ SET_HERE = frozenset(
 )
 BODY_MAX = 10 * 1024 * 1024
 CONNECTIONS = 64
-_TITLES = {
-    400: "The request cannot be understood.",
-    413: "The body is too large.",
-    502: "The pages failed.",
-    503: "The pages are not available.",
-    504: "The pages are too slow.",
-}
 SECONDS = {"connect": 2.0, "read": 120.0, "write": 30.0, "pool": 10.0}
 
 
@@ -75,7 +67,7 @@ class Pages:
             return
         if sum(name == b"host" for name, _ in scope["headers"]) > 1:
             # Which of them is meant, nobody can say (RFC 9112, 3.2).
-            await problem(send, 400, "bad_request", "There are two Host headers.")
+            await refuse(scope, send, 400, "bad_request", "There are two Host headers.")
             return
         try:
             body = await _whole_body(receive)
@@ -83,7 +75,9 @@ class Pages:
         except ClientGone:
             return
         except BodyTooLarge:
-            await problem(send, 413, "body_too_large", f"At most {BODY_MAX} bytes.")
+            await refuse(
+                scope, send, 413, "body_too_large", f"At most {BODY_MAX} bytes."
+            )
 
     async def _unless_gone(
         self, work: Coroutine[None, None, None], receive: Receive
@@ -111,13 +105,15 @@ class Pages:
         try:
             response = await self._transport.handle_async_request(request)
         except httpx.ReadTimeout:
-            await problem(send, 504, "pages_too_slow", "No answer came in time.")
+            await refuse(scope, send, 504, "pages_too_slow", "No answer came in time.")
             return
         except (httpx.ProtocolError, httpx.ReadError):
-            await problem(send, 502, "pages_failed", "The answer broke off.")
+            await refuse(scope, send, 502, "pages_failed", "The answer broke off.")
             return
         except httpx.TransportError:
-            await problem(send, 503, "pages_unavailable", "Try again in a moment.")
+            await refuse(
+                scope, send, 503, "pages_unavailable", "Try again in a moment."
+            )
             return
         try:
             await send(_start(response))
@@ -189,19 +185,3 @@ async def _whole_body(receive: Receive) -> bytes:
 async def _until_gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-async def problem(send: Send, status: int, code: str, detail: str) -> None:
-    """Answer with a problem document (RFC 9457)."""
-    document = {"type": "about:blank", "title": _TITLES[status], "status": status}
-    told = {**document, "detail": detail, "code": code, "errors": []}
-    body = json.dumps(told).encode()
-    headers = [(b"content-type", b"application/problem+json")]
-    headers.append((b"content-length", str(len(body)).encode("ascii")))
-    headers.append((b"cache-control", b"no-store"))
-    headers.append((b"x-request-id", request_id_for(None).encode("ascii")))
-    if status == 503:
-        headers.append((b"retry-after", b"1"))
-    start = {"type": "http.response.start", "status": status, "headers": headers}
-    await send(start)
-    await send(_body(body, more=False))

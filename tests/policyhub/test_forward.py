@@ -120,6 +120,39 @@ async def test_pages_that_are_down_are_a_503_that_can_be_retried():
     assert json.loads(answer.content)["code"] == "pages_unavailable"
 
 
+async def down(path: str, **headers: str) -> httpx.Response:
+    pages = Pages(Path("/nowhere/pages.sock"))
+    transport = httpx.ASGITransport(pages)
+    hub = httpx.AsyncClient(transport=transport, base_url="http://hub")
+    async with hub as client:
+        answer = await client.get(path, headers=headers)
+    await pages.close()
+    return answer
+
+
+async def test_chatbotkits_clients_are_told_in_their_words():
+    answer = await down("/api/v1/policy/list", Accept="application/json")
+    assert answer.status_code == 503
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["retry-after"] == "1"
+    told = answer.json()
+    assert (told["code"], told["reason"]) == (
+        "SERVICE_UNAVAILABLE",
+        "pages_unavailable",
+    )
+    assert told["message"]
+
+
+async def test_a_browser_is_told_by_a_page():
+    wanted = "text/html,application/xhtml+xml,*/*;q=0.8"
+    answer = await down("/app/x/<b>/", Accept=wanted)
+    assert answer.status_code == 503
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "<h1>The pages are not available.</h1>" in answer.text
+    assert "<b>" not in answer.text
+    assert (await down("/api/v1/bots", Accept=wanted)).json()["status"] == 503
+
+
 async def test_a_body_without_end_is_refused_before_a_page_is_asked():
     async with between(plain) as (client, upstream, _):
         answer = await client.post("/", content=b"x" * (BODY_MAX + 1))
