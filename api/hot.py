@@ -4,7 +4,7 @@ Starlette's own classes and middlewares cost as much per call as a decision does
 hot routes stand in its route table like all others; only what carries them is bare.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -42,6 +42,11 @@ class Reply(NamedTuple):
             {"type": "http.response.start", "status": status, "headers": headers}
         )
         await send({"type": "http.response.body", "body": self.body})
+
+
+# Takes a plain request (its headers in lower case, its body) and answers it later, or
+# says False: then it is answered as all others are.
+Direct = Callable[[Sequence[Header], bytes, Callable[[Reply], None]], bool]
 
 
 class HotRequest:

@@ -128,27 +128,27 @@ def _guarded(*scopes: str) -> Callable[[Endpoint], HotRoute]:
                 caller = await ring.caller(header, scopes, bodies.utc_now())
                 return await endpoint(request, caller)
             except DomainError as error:
-                return await _refuse(ring, request, error)
+                return await refusal(ring, header, request.header(_REQUEST_ID), error)
             except ClientGone:
                 raise
             except Exception as fault:  # noqa: BLE001 (nothing above says it better)
-                return _broken(request, fault)
+                return broken(request.header(_REQUEST_ID), fault)
 
         return HotRoute(answer)
 
     return wrap
 
 
-async def _refuse(ring: KeyRing, request: HotRequest, error: DomainError) -> Reply:
+async def refusal(
+    ring: KeyRing, header: str | None, request_id: str | None, error: DomainError
+) -> Reply:
     """A bad key comes before every other fault (CONTRACT G2)."""
-    given = request.header(_REQUEST_ID)
     if not isinstance(error, InvalidKey | Unavailable) and error.status < 500:
         try:
-            header = request.header(b"authorization")
             await ring.check_again(header, bodies.utc_now())
         except (InvalidKey, Unavailable) as first:
-            return failed(first, given)
-    return failed(error, given)
+            return failed(first, request_id)
+    return failed(error, request_id)
 
 
 def failed(error: DomainError, request_id: str | None = None) -> Reply:
@@ -161,9 +161,9 @@ def failed(error: DomainError, request_id: str | None = None) -> Reply:
     return Reply(_encode(problem(error)), error.status, PROBLEM_TYPE.encode(), (*told,))
 
 
-def _broken(request: HotRequest, fault: Exception) -> Reply:
+def broken(request_id: str | None, fault: BaseException) -> Reply:
     """Tell of a fault of ours, and log it under the same name."""
-    reply = failed(InternalError(), request.header(_REQUEST_ID))
+    reply = failed(InternalError(), request_id)
     named = dict(reply.told)[_REQUEST_ID].decode()
     _LOG.error("a hot route broke", exc_info=fault, extra={"request_id": named})
     return reply
@@ -183,7 +183,12 @@ async def authorize(request: HotRequest, caller: CallerKey) -> Reply:
         dry_run=flag_of(query, "dry_run"),
         idempotency_key=idempotency_key(request),
     )
-    answer = await _ask(request, caller, call)
+    return decided([await _ask(request, caller, call)])
+
+
+def decided(answers: Sequence[Answer | EventResult]) -> Reply:
+    """Answer a call with its decision. Raises the error that it ran into."""
+    answer = _single(answers)
     told = [REPLAYED] if answer.replayed else []
     if answer.retry_after is not None:
         told.append((b"retry-after", b"%d" % answer.retry_after))
@@ -241,16 +246,16 @@ async def budget(request: HotRequest, caller: CallerKey) -> Reply:
         model=query.get("model") or None,
         dry_run=True,
     )
-    decided = (await _ask(request, caller, call)).body or {}
+    found = (await _ask(request, caller, call)).body or {}
     shown = ("allowed", "reason_code", "message", "retry_after")
     return _answered(
         {
-            "data": decided["policies"],
-            "bot": decided["policy_target"],
-            "user": decided["policy_user"],
-            "model": decided["model"],
+            "data": found["policies"],
+            "bot": found["policy_target"],
+            "user": found["policy_user"],
+            "model": found["model"],
         }
-        | {name: decided[name] for name in shown}
+        | {name: found[name] for name in shown}
     )
 
 
@@ -280,10 +285,11 @@ async def _record_one(
     request: HotRequest, caller: CallerKey, event: EventIn, raw: bytes
 ) -> Reply:
     """One event answers its error as the HTTP status (CONTRACT G)."""
-    return await answer_once(request, caller, [event], raw, _recorded)
+    return await answer_once(request, caller, [event], raw, recorded)
 
 
-def _recorded(answers: Sequence[Answer | EventResult]) -> Reply:
+def recorded(answers: Sequence[Answer | EventResult]) -> Reply:
+    """Answer a single event. Raises the error that it ran into."""
     (result,) = answers
     if result.error is not None:
         raise result.error

@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import django
 import genai_prices  # noqa: F401 (slow to load: never inside the first priced call)
@@ -20,6 +21,7 @@ django.setup()
 
 from api import lane  # noqa: E402 (models need Django to be set up)
 from api.hot import ShortCut  # noqa: E402
+from api.lane_direct import DirectCalls  # noqa: E402
 from gateway.lane import PREFIX, opened  # noqa: E402
 from policyhub.embedded.state import pages_socket  # noqa: E402
 from policyhub.env import ENV  # noqa: E402
@@ -58,7 +60,7 @@ async def readyz(request: Request) -> Response:
 
 
 @asynccontextmanager
-async def lifespan(app: Starlette) -> AsyncIterator[None]:
+async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
     """Open what the hot routes need; close it and the way to the pages at the end."""
     async with (
         lane.lifespan(app),
@@ -71,7 +73,8 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
-        yield
+        direct = DirectCalls(app.state.keys, app.state.ledger)
+        yield {"direct": direct.by_path()}
     await pages.close()
 
 

@@ -13,7 +13,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 
@@ -47,7 +47,21 @@ _SESSION = (
     "SET jit = off",
 )
 
-_Taken = list[tuple[Item, asyncio.Future[Outcome]]]
+
+class Waiter(Protocol):
+    """Who waits for an outcome; a future is one."""
+
+    def done(self) -> bool:
+        """Whether it waits no more."""
+
+    def set_result(self, result: Outcome, /) -> None:
+        """Hand out the answers."""
+
+    def set_exception(self, exception: BaseException, /) -> None:
+        """Tell why there are none."""
+
+
+_Taken = list[tuple[Item, Waiter]]
 
 
 class AsyncLedger:
@@ -68,7 +82,7 @@ class AsyncLedger:
         self._queue_max = queue_max
         self._books = Rulebooks()
         self._open_answers = open_answers
-        self._waiting: deque[tuple[Item, asyncio.Future[Outcome]]] = deque()
+        self._waiting: deque[tuple[Item, Waiter]] = deque()
         self._arrived = asyncio.Event()
         self._database: psycopg.AsyncConnection[Any] | None = None
         self._abandoned: set[asyncio.Task[Any]] = set()
@@ -78,14 +92,23 @@ class AsyncLedger:
 
         Raises Overloaded when too many wait, Unavailable without a database.
         """
-        if len(self._waiting) >= self._queue_max:
-            metrics.OVERLOADED.inc()
-            raise Overloaded(retry_after=1)
         answered: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, answered))
-        self._arrived.set()
+        self.put(item, answered)
         # A caller who goes away cancels the answer, not what the batch has begun.
         return await answered
+
+    @property
+    def is_full(self) -> bool:
+        """Whether too many wait for one more."""
+        return len(self._waiting) >= self._queue_max
+
+    def put(self, item: Item, answered: Waiter) -> None:
+        """Put one caller's request into the next batch. Raises Overloaded."""
+        if self.is_full:
+            metrics.OVERLOADED.inc()
+            raise Overloaded(retry_after=1)
+        self._waiting.append((item, answered))
+        self._arrived.set()
 
     async def serve(self) -> None:
         """Run batches until cancelled. One is in flight at a time."""
@@ -133,9 +156,12 @@ class AsyncLedger:
         else:
             metrics.BATCHES.inc()
             metrics.ENTRIES.inc(sum(len(item.requests) for item, _ in taken))
-            for (_, answered), outcome in zip(taken, decided.outcomes, strict=True):
-                if not answered.done():
-                    answered.set_result(outcome)
+            if self._waiting:
+                # While PostgreSQL begins with the next batch.
+                loop = asyncio.get_running_loop()
+                loop.call_soon(_hand_out, taken, decided.outcomes)
+            else:
+                _hand_out(taken, decided.outcomes)
             crashpoints.reach("batch-answered")
 
     async def _refuse(self, taken: _Taken, error: Unavailable) -> None:
@@ -302,6 +328,12 @@ class AsyncLedger:
         database, self._database = self._database, None
         if database is not None:
             await database.close()
+
+
+def _hand_out(taken: _Taken, outcomes: Sequence[Outcome]) -> None:
+    for (_, answered), outcome in zip(taken, outcomes, strict=True):
+        if not answered.done():
+            answered.set_result(outcome)
 
 
 def _told(error: Exception) -> DomainError:

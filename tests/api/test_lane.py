@@ -11,7 +11,14 @@ from starlette.applications import Starlette
 
 from api import lane
 from audit.models import DecisionRecord
-from tests.api.lane_caller import AUTHORIZE, USAGE, Caller, in_thread, new_key
+from tests.api.lane_caller import (
+    AUTHORIZE,
+    USAGE,
+    Caller,
+    DirectTransport,
+    in_thread,
+    new_key,
+)
 from tests.usage.house import House
 from usage.models import Counter, Reservation, UsageEvent
 
@@ -31,7 +38,7 @@ def charlie():
 @pytest.fixture
 async def client():
     app = Starlette(routes=lane.routes)
-    transport = httpx.ASGITransport(app=app)
+    transport = DirectTransport(app)
     async with (
         lane.lifespan(app),
         httpx.AsyncClient(transport=transport, base_url="http://lane") as opened,
@@ -275,3 +282,24 @@ async def test_foreign_and_absent_reservations_look_the_same(caller, alice, char
     assert {answer.status_code for answer in settled} == {422}
     assert settled[0].content == settled[1].content
     assert settled[0].json()["errors"][0]["pointer"] == "/reservation"
+
+
+async def test_plain_calls_need_no_task(caller, client, alice):
+    call = {"bot": alice.bot.public_id, "reserve": True, "estimate": {"tokens": 5}}
+    first = await caller.post(AUTHORIZE, call)
+    again = await caller.post(AUTHORIZE, call)
+    unnamed = await caller.post(
+        USAGE, {"bot": "nobody"}, headers={"X-Request-Id": "r-1"}
+    )
+    event = await caller.post(USAGE, {"bot": alice.bot.public_id, "tokens": 5})
+    odd = await caller.post(AUTHORIZE, call, headers={"Idempotency-Key": "k"})
+    wrong = await caller.post(AUTHORIZE, {"bot": 5})
+
+    # A key that is met first, a header that means more and a fault are not plain.
+    taken = client._transport.answered
+    assert taken == [False, True, True, True, False, False]
+    statuses = [a.status_code for a in (first, again, unnamed, event, odd, wrong)]
+    assert statuses == [200, 200, 404, 202, 200, 422]
+    assert first.json().keys() == again.json().keys()
+    assert unnamed.headers["x-request-id"] == "r-1"
+    assert unnamed.headers["content-type"] == "application/problem+json"

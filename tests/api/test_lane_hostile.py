@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from starlette.applications import Starlette
 
 from api import lane
+from tests.api.lane_caller import DirectTransport
 from tests.api.test_lane import AUTHORIZE, USAGE, Caller, House, new_key
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -30,7 +31,7 @@ def alice():
 async def client():
     app = Starlette(routes=lane.routes)
     app.router.redirect_slashes = False
-    transport = httpx.ASGITransport(app=app)
+    transport = DirectTransport(app)
     async with (
         lane.lifespan(app),
         httpx.AsyncClient(transport=transport, base_url="http://lane") as opened,

@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from accounts.models import ApiKey
 from accounts.services import revoke_key
 from api import lane
+from tests.api.lane_caller import DirectTransport
 from tests.api.test_lane import AUTHORIZE, USAGE, Caller, House, new_key
 from usage import upkeep
 from usage.models import FirstAnswer, Reservation, UsageEvent
@@ -30,7 +31,7 @@ def alice():
 @pytest.fixture
 async def client():
     app = Starlette(routes=lane.routes)
-    transport = httpx.ASGITransport(app=app)
+    transport = DirectTransport(app)
     async with (
         lane.lifespan(app),
         httpx.AsyncClient(transport=transport, base_url="http://lane") as opened,

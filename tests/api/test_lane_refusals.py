@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from accounts.actors import SYSTEM
 from accounts.services import create_key, create_project, revoke_key
 from api import lane
-from tests.api.lane_caller import AUTHORIZE, Caller, in_thread, new_key
+from tests.api.lane_caller import AUTHORIZE, Caller, DirectTransport, in_thread, new_key
 from tests.usage.house import House
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -32,7 +32,7 @@ def charlie():
 @pytest.fixture
 async def client():
     app = Starlette(routes=lane.routes)
-    transport = httpx.ASGITransport(app=app)
+    transport = DirectTransport(app)
     async with (
         lane.lifespan(app),
         httpx.AsyncClient(transport=transport, base_url="http://lane") as opened,
