@@ -6,6 +6,7 @@ from dashboard import themes
 from dashboard.pages import (
     alerts,
     bots,
+    changes,
     confirmations,
     conversations,
     decisions,
@@ -14,10 +15,12 @@ from dashboard.pages import (
     keys,
     overview,
     policies,
+    policy_drafts,
     policy_edits,
     retention,
     settings,
     start,
+    usage,
 )
 
 app_name = "dashboard"
@@ -31,9 +34,31 @@ account_pages: list[URLPattern | URLResolver] = [
     path("start/key/", start.key, name="start-key"),
     path("start/simulate/", start.event_simulated, name="start-simulate"),
     path("start/finish/", start.finish, name="start-finish"),
+    path("usage/", usage.usage, name="usage"),
+    path("usage/export.<slug:form>", usage.export, name="usage-export"),
     path("policies/", policies.listing, name="policies"),
     path("policies/new/", policy_edits.choose, name="policy-new"),
     path("policies/new/<slug:kind>/", policy_edits.create, name="policy-create"),
+    path(
+        "policies/new/<slug:kind>/preview/",
+        policy_drafts.of_new,
+        name="policy-preview-new",
+    ),
+    path(
+        "policies/new/<slug:kind>/past/",
+        policy_drafts.past_of_new,
+        name="policy-past-new",
+    ),
+    path(
+        "policies/<slug:policy_id>/preview/",
+        policy_drafts.of_edit,
+        name="policy-preview",
+    ),
+    path(
+        "policies/<slug:policy_id>/past/",
+        policy_drafts.past_of_edit,
+        name="policy-past",
+    ),
     path("policies/<slug:policy_id>/", policies.detail, name="policy"),
     path("policies/<slug:policy_id>/edit/", policy_edits.edit, name="policy-edit"),
     path("policies/<slug:policy_id>/reset/", policies.reset, name="policy-reset"),
@@ -69,6 +94,7 @@ account_pages: list[URLPattern | URLResolver] = [
     ),
     path("retention/", retention.overview, name="retention"),
     path("decisions/", decisions.listing, name="decisions"),
+    path("decisions/changes/", changes.listing, name="changes"),
     path("decisions/<slug:decision_id>/", decisions.detail, name="decision"),
     path("keys/", keys.listing, name="keys"),
     path("keys/new/", keys.create, name="key-new"),

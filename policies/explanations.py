@@ -6,6 +6,7 @@ made by. What a project's key may not see of a shared policy is in no sentence e
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from accounts.models import Account
@@ -40,6 +41,17 @@ class Line:
     enforced: bool
     decisive: bool
     words: str
+
+    @property
+    def missing(self) -> int:
+        """How much too little was left; 0 if it sufficed."""
+        return max(0, -(self.margin or 0))
+
+    @property
+    def resets(self) -> datetime | None:
+        """When the window ends, if that is known."""
+        at = self.resets_at
+        return None if at is None else datetime.fromisoformat(at)
 
 
 def explained(

@@ -18,7 +18,7 @@ from usage import counters, windows
 from usage.counters import View, counter_id
 from usage.entries import CallIn
 from usage.ledger import authorize
-from usage.models import Counter, HourlyRollup, UsageEvent
+from usage.models import Counter, HourlyRollup, UsageEvent, UsageSummary
 
 GROUPS = ("bot", "model", "user", "project_id", "key_id")
 
@@ -158,6 +158,12 @@ def latest_event(account: Account) -> UsageEvent | None:
     """Return the event that was recorded last, with its bot."""
     found = UsageEvent.objects.filter(account=account).select_related("bot")
     return found.order_by("-sequence").first()
+
+
+def models_seen(account: Account) -> QuerySet[UsageSummary, str]:
+    """Return the names of the models that anything was used of, in order."""
+    found = UsageSummary.objects.filter(account=account, grain="month", dimension="")
+    return found.exclude(model="").values_list("model", flat=True).distinct()
 
 
 def _current(

@@ -1,36 +1,72 @@
 """The decisions as they were made: never with any text of a prompt."""
 
+from typing import Any
+
 from django.http import HttpResponse
 
-from accounts.selectors import bots
+from accounts.errors import NotFound
+from accounts.selectors import bot_of
 from audit import selectors
-from dashboard.paging import chosen, page_of
+from audit.models import DecisionRecord
+from dashboard.decision_filters import Chosen, chosen_by
+from dashboard.fragments import sent_by, wants_part
+from dashboard.paging import page_of
 from dashboard.visits import Visit, page, render
+from policies.explanations import explained
+from retention.cutoff import DECISION_DAYS
 
-CHOICES = 500
+FORM = "facets"
 
 
 @page(facts=True)
 def listing(visit: Visit) -> HttpResponse:
-    """List the decisions, the newest first."""
-    known = list(bots(visit.account, include_archived=True)[:CHOICES])
-    wanted = visit.request.GET.get("bot", "")
-    bot = next((each for each in known if each.public_id == wanted), None)
-    decision = chosen(visit.request, "decision", ("allow", "deny"))
-    found = selectors.decisions(visit.account, bot=bot.public_id if bot else None)
-    if decision is not None:
-        found = found.filter(decision=decision)
-    context = {
-        "page": page_of(found, visit.request),
-        "names": {each.public_id: each.name for each in known},
-        "bot": bot,
-        "decision": decision,
-    }
-    return render(visit, "decisions.html", context, place="decisions")
+    """List the decisions that the address asks for, the newest first."""
+    chosen = chosen_by(visit)
+    shown = page_of(chosen.rows(visit.account), visit.request)
+    newest = shown.rows[0].public_id if shown.rows else "none"
+    if visit.request.GET.get("newest") == newest:
+        return HttpResponse(status=204, headers={"Cache-Control": "no-store"})
+    part = wants_part(visit.request)
+    answer = render(
+        visit,
+        "parts/decisions_found.html" if part else "decisions.html",
+        _context(visit, chosen, {"page": shown, "newest": newest}),
+        place="decisions",
+    )
+    if part and sent_by(visit.request, FORM):
+        answer["HX-Push-Url"] = f"{visit.request.path}?{chosen.query}"
+    return answer
 
 
 @page(facts=True)
 def detail(visit: Visit, decision_id: str) -> HttpResponse:
     """Show why a decision was made: every policy that was evaluated."""
     decision = selectors.decision_of(visit.account, decision_id)
-    return render(visit, "decision.html", {"decision": decision}, place="decisions")
+    context = {
+        "decision": decision,
+        "lines": explained(visit.account, decision),
+        "bot": _bot_name(visit, decision),
+    }
+    part = wants_part(visit.request)
+    template = "parts/why.html" if part else "decision.html"
+    return render(visit, template, context, place="decisions")
+
+
+def _context(visit: Visit, chosen: Chosen, found: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "chosen": chosen,
+        "names": chosen.bot_names,
+        "live": "live" in visit.request.GET and "after" not in visit.request.GET,
+        "csv": chosen.export(visit.account, "csv"),
+        "ndjson": chosen.export(visit.account, "ndjson"),
+        "days": DECISION_DAYS[visit.account.plan],
+        **found,
+    }
+
+
+def _bot_name(visit: Visit, decision: DecisionRecord) -> str:
+    """Return what people call the bot, or its id if it has gone."""
+    try:
+        return bot_of(visit.account, decision.policy_target).name
+    except NotFound:
+        return decision.policy_target

@@ -163,3 +163,11 @@ def named(public_id: str, names: Mapping[str, str]) -> str:
 def document(value: Mapping[str, Any]) -> str:
     """Show a document as people read JSON."""
     return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+@register.filter
+def plain(value: object) -> str:
+    """Show a value of a change record: text as it is, the rest as JSON."""
+    if value is None or value == "":
+        return "—"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -6,13 +6,14 @@ def plain_pages(slug):
     at = f"/app/{slug}/"
     names = ["", "gauges/", "policies/", "policies/?type=usage", "bots/", "alerts/"]
     names += ["alerts/?state=open", "conversations/", "retention/", "settings/"]
-    names += ["gateway/"]
+    names += ["gateway/", "usage/", "usage/?group=bot&previous=1"]
     return [at + name for name in names]
 
 
 def facts_pages(slug):
     """The pages that viewers may not see."""
-    return [f"/app/{slug}/decisions/", f"/app/{slug}/keys/"]
+    at = f"/app/{slug}/"
+    return [f"{at}{name}/" for name in ("decisions", "decisions/changes", "keys")]
 
 
 def writing_pages(slug):

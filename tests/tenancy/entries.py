@@ -130,6 +130,7 @@ PAGES = """
 /app/{slug}/conversations/                                   opav
 /app/{slug}/conversations/{conversation_id}/                 opav
 /app/{slug}/decisions/                                       opa
+/app/{slug}/decisions/changes/                               opa
 /app/{slug}/decisions/{decision_id}/                         opa
 /app/{slug}/deliveries/{delivery_id}/resend/                 op
 /app/{slug}/gauges/                                          opav
@@ -139,6 +140,8 @@ PAGES = """
 /app/{slug}/gateway/upstreams/{upstream_id}/edit/            op
 /app/{slug}/gateway/upstreams/{upstream_id}/archive/         op
 /app/{slug}/settings/                                        opav
+/app/{slug}/usage/                                           opav
+/app/{slug}/usage/export.{form}                              opav
 /app/{slug}/settings/save/                                   o
 /app/{slug}/settings/invite/                                 o
 /app/{slug}/settings/invitations/{invitation_id}/revoke/     o
@@ -151,6 +154,10 @@ PAGES = """
 /app/{slug}/policies/                                        opav
 /app/{slug}/policies/new/                                    op
 /app/{slug}/policies/new/{kind}/                             op
+/app/{slug}/policies/new/{kind}/past/                        op
+/app/{slug}/policies/new/{kind}/preview/                     op
+/app/{slug}/policies/{policy_id}/past/                       op
+/app/{slug}/policies/{policy_id}/preview/                    op
 /app/{slug}/policies/{policy_id}/                            opav
 /app/{slug}/policies/{policy_id}/archive/                    op
 /app/{slug}/policies/{policy_id}/blocks/{block_id}/clear/    op

@@ -1,0 +1,80 @@
+"""Who changed what: every edit with its author, its moment and its fields."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from django import forms
+from django.http import HttpResponse
+from django.urls import NoReverseMatch
+from django.utils.translation import gettext_lazy as _
+
+from accounts.selectors import changes
+from dashboard.fragments import wants_part
+from dashboard.paging import page_of
+from dashboard.visits import Visit, page, render
+
+AREAS: Final = (
+    ("", _("everything")),
+    ("account", _("the account")),
+    ("bot", _("bots")),
+    ("delivery", _("deliveries")),
+    ("hold", _("legal holds")),
+    ("invitation", _("invitations")),
+    ("key", _("API keys")),
+    ("member", _("members")),
+    ("policy", _("policies")),
+    ("price", _("prices")),
+    ("project", _("projects")),
+    ("upstream", _("upstreams")),
+    ("webhook", _("webhooks")),
+)
+ACTORS: Final = (
+    ("", _("anybody")),
+    ("person", _("people")),
+    ("key", _("API keys")),
+    ("system", _("PolicyHub itself")),
+)
+# The pages of what a change may be about, by the prefix of its id.
+_PAGES: Final[Mapping[str, str]] = {
+    "alr": "alert",
+    "bot": "bot",
+    "cnv": "conversation",
+    "pol": "policy",
+    "whk": "webhook",
+}
+
+
+class ChangeForm(forms.Form):
+    """Which changes are shown."""
+
+    area = forms.ChoiceField(label=_("Changes of"), choices=AREAS, required=False)
+    actor = forms.ChoiceField(label=_("Made by"), choices=ACTORS, required=False)
+    target = forms.CharField(label=_("Id"), max_length=40, required=False)
+
+
+@page(facts=True)
+def listing(visit: Visit) -> HttpResponse:
+    """List the changes, the newest first."""
+    form = ChangeForm(visit.request.GET)
+    form.is_valid()
+    given = {name: value for name, value in form.cleaned_data.items() if value}
+    found = changes(visit.account, target=given.get("target"))
+    if "area" in given:
+        found = found.filter(action__startswith=f"{given['area']}.")
+    if "actor" in given:
+        found = found.filter(actor_kind=given["actor"])
+    shown = page_of(found, visit.request)
+    rows = [{"change": row, "link": _link(visit, row.target)} for row in shown.rows]
+    context = {"page": shown, "rows": rows, "form": form, "narrow": bool(given)}
+    part = wants_part(visit.request)
+    template = "parts/changes_found.html" if part else "changes.html"
+    return render(visit, template, context, place="decisions")
+
+
+def _link(visit: Visit, target: str) -> str:
+    """Return the address of what was changed; empty if it has no page."""
+    name = _PAGES.get(target[:3])
+    try:
+        return "" if name is None else visit.address(name, target)
+    except NoReverseMatch:
+        return ""
