@@ -63,6 +63,7 @@ class Place(NamedTuple):
 PLACES: Final = (
     Place("start", "rocket", "Get started", first=True),
     Place("overview", "gauge", "Overview"),
+    Place("usage", "chart-column", "Usage"),
     Place("policies", "shield", "Policies"),
     Place("bots", "bot", "Bots"),
     Place("alerts", "bell", "Alerts"),

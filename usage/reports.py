@@ -93,7 +93,11 @@ class Report:
     account: Account
     filters: Filters = field(default_factory=Filters)
     group_by: str | None = None
-    _summed: bool | None = None
+    _current: bool | None = None
+
+    def by(self, group_by: str) -> "Report":
+        """Return the same report by group; it asks nothing twice."""
+        return Report(self.account, self.filters, group_by, self._current)
 
     def totals(
         self,
@@ -145,11 +149,12 @@ class Report:
         ]
 
     def _from_summaries(self) -> bool:
-        if self._summed is None:
-            asked = {*self.filters.named(), self.group_by}
-            few = len(asked & set(_DIMENSIONS)) <= 1
-            self._summed = few and current(self.account)
-        return self._summed
+        asked = {*self.filters.named(), self.group_by}
+        if len(asked & set(_DIMENSIONS)) > 1:
+            return False
+        if self._current is None:
+            self._current = current(self.account)
+        return self._current
 
     def _rows(
         self, slices: Sequence[Slice], groups: Iterable[Group] = ()

@@ -28,7 +28,7 @@ from usage.entries import CallIn, EventIn
 PRICE = {"total_per_million": "1"}
 LETTERS = {"p": "operator", "a": "auditor", "v": "viewer"}
 # Path parameters that name no row.
-PLAIN = {"kind": "usage", "number": "1", "model": "echo"}
+PLAIN = {"kind": "usage", "number": "1", "model": "echo", "form": "csv"}
 
 
 @dataclass

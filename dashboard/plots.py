@@ -1,0 +1,60 @@
+"""The geometry of pictures over time: numbers in, paths on the canvas out.
+
+Pure. A canvas is 100 wide and 100 high; columns lie side by side, values grow upwards.
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+
+
+def stacked(parts: Sequence[Sequence[int]], top: int) -> list[str]:
+    """Return a path for each part: its boxes, upon those of the parts before it.
+
+    All parts have a value for each column; `top` is the value at the upper edge.
+    """
+    if not parts or not parts[0]:
+        return []
+    room = 100 / len(parts[0])
+    width, left = room * 0.76, room * 0.12
+    floors = [0] * len(parts[0])
+    drawn = []
+    for values in parts:
+        boxes = []
+        for n, value in enumerate(values):
+            if value > 0:
+                y = level(floors[n] + value, top)
+                height = level(floors[n], top) - y
+                x = n * room + left
+                boxes.append(f"M{x:.2f} {y:.2f}h{width:.2f}v{height:.2f}h-{width:.2f}z")
+            floors[n] += max(0, value)
+        drawn.append("".join(boxes))
+    return drawn
+
+
+def trace(values: Sequence[int], top: int) -> str:
+    """Return a path through the values, each in the middle of its column."""
+    room = 100 / max(1, len(values))
+    places = [
+        f"{(n + 0.5) * room:.2f} {level(value, top):.2f}"
+        for n, value in enumerate(values)
+    ]
+    return f"M{'L'.join(places)}" if places else ""
+
+
+def level(value: int, top: int) -> float:
+    """Return how far below the upper edge a value is, in per cent of the canvas."""
+    return round(100 - min(100.0, max(0, value) * 100 / max(1, top)), 3)
+
+
+def place(edges: Sequence[float], moment: float) -> float:
+    """Return where a moment lies among columns, counted in columns.
+
+    `edges` are where the columns begin, and the last one's end; what lies outside is
+    moved to the end it is beyond.
+    """
+    if moment <= edges[0]:
+        return 0.0
+    if moment >= edges[-1]:
+        return float(len(edges) - 1)
+    n = bisect_right(edges, moment) - 1
+    return n + (moment - edges[n]) / (edges[n + 1] - edges[n])

@@ -1,0 +1,60 @@
+"""What metrics, buckets and groups are called on the pages about usage."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from django import template
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy, pgettext_lazy
+
+register = template.Library()
+
+METRICS: Final[Mapping[str, Promise]] = {
+    "tokens": gettext_lazy("Tokens"),
+    "input_tokens": gettext_lazy("Input tokens"),
+    "output_tokens": gettext_lazy("Output tokens"),
+    "messages": gettext_lazy("Messages"),
+    "conversations": gettext_lazy("Conversations"),
+    "calls": gettext_lazy("Calls"),
+    "cost": gettext_lazy("Cost"),
+}
+BUCKETS: Final[Mapping[str, Promise]] = {
+    "hour": pgettext_lazy("a bar of a chart", "Hour"),
+    "day": pgettext_lazy("a bar of a chart", "Day"),
+    "week": pgettext_lazy("a bar of a chart", "Week"),
+    "month": pgettext_lazy("a bar of a chart", "Month"),
+}
+GROUPS: Final[Mapping[str, Promise]] = {
+    "project": gettext_lazy("Project"),
+    "bot": gettext_lazy("Bot"),
+    "user": gettext_lazy("User"),
+    "model": gettext_lazy("Model"),
+    "key": gettext_lazy("API key"),
+}
+
+
+@register.filter
+def metric_name(metric: str) -> str:
+    """Name a metric."""
+    return str(METRICS.get(metric, metric))
+
+
+@register.filter
+def bucket_name(bucket: str) -> str:
+    """Name the length of a bar."""
+    return str(BUCKETS.get(bucket, bucket))
+
+
+@register.filter
+def group_name(group: str) -> str:
+    """Name what usage is split by."""
+    return str(GROUPS.get(group, group))
+
+
+@register.simple_tag
+def percent(part: int, whole: int) -> str:
+    """Say a share in per cent; little is less than 1, not nothing."""
+    if not whole:
+        return "—"
+    share = part * 100 / whole
+    return "< 1 %" if 0 < share < 1 else f"{share:.0f} %"
