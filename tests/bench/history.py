@@ -53,7 +53,7 @@ def fill(url: str, *, events: int, event_ids: int, counters: int) -> None:
             ("usage_eventid", event_ids, IDS),
         ):
             # Indexes that are built over the rows take a third of the time.
-            indexes = _drop_indexes(database, table)
+            indexes = drop_indexes(database, table)
             for first in range(1, total + 1, _STEP):
                 last = min(first + _STEP - 1, total)
                 rows = names | {"first": first, "last": last, "total": total}
@@ -66,7 +66,7 @@ def fill(url: str, *, events: int, event_ids: int, counters: int) -> None:
         database.execute("CHECKPOINT")
 
 
-def _drop_indexes(database: psycopg.Connection, table: str) -> list[str]:
+def drop_indexes(database: psycopg.Connection, table: str) -> list[str]:
     """Drop a table's indexes but the primary key's; return what makes them again."""
     found = database.execute(
         """SELECT indexname, replace(indexdef, ' ON ONLY ', ' ON ') FROM pg_indexes

@@ -1,8 +1,8 @@
 """Pruning: rows a second against the ORM and one big DELETE, and what calls feel of it.
 
-`python -m tests.bench.pruning` measures 2 M conversations with 10 M messages, half of
-them due; `PRUNING=400000` takes as many conversations instead. Everything is of one
-run: each method deletes conversations of a bot of its own.
+Everything is of one run: each method deletes conversations of a bot of its own, which
+lie between those of the others. `PRUNING=400000 python -m tests.bench pruning` takes
+another number of conversations than the plan says.
 """
 
 import json
@@ -14,15 +14,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from tests.bench import stage as stages
 from tests.bench.load import steady
+from tests.bench.rig import Rig, say
 
-CONVERSATIONS = 2_000_000
 MESSAGES_EACH = 5
 # Of the due half: what the references get. The rest is ours, in full speed and gently.
-SHARES = {"orm": 0.02, "signal": 0.02, "big": 0.18, "full": 0.38, "felt": 0.40}
-RATE, ROUNDS = 300, 3
-SECONDS = float(os.environ.get("PRUNING_SECONDS", "12"))
+SHARES = {"orm": 0.02, "signal": 0.02, "big": 0.10, "full": 0.26, "felt": 0.60}
+RATE = 300
 
 # As the product writes them: ids and rows in the order of time, bots mixed.
 _FILL = """INSERT INTO usage_conversation (id, account_id, bot_id, title, meta,
@@ -51,28 +49,17 @@ class Found:
     memory: list[float] = field(default_factory=list)
 
 
-def _middle(values: list[float]) -> float:
-    return sorted(values)[len(values) // 2]
-
-
-def say(text: str) -> None:
-    sys.stderr.write(f"bench: {text}\n")
-    sys.stderr.flush()
-
-
-def measure(stage: stages.Stage, conversations: int = CONVERSATIONS) -> Found:
-    """Fill the stage's database, prune it in every way, and say what was found."""
-    import django
-
-    django.setup()
+def measure(rig: Rig) -> Found:
+    """Fill the database, prune it in every way, and say what was found."""
     from django.utils import timezone
 
     now = timezone.now()
+    conversations = int(os.environ.get("PRUNING", rig.plan.conversations))
     say(f"{conversations:,} conversations, {conversations * MESSAGES_EACH:,} messages")
     policies = _fill(conversations, now)
     found = Found(conversations)
     _speed(found, policies, now)
-    _felt(found, stage, policies["felt"])
+    _felt(found, rig, policies["felt"])
     return found
 
 
@@ -83,6 +70,7 @@ def _fill(conversations: int, now: datetime) -> dict:
     from accounts.services import create_account, create_bot
     from policies.rules import parse
     from policies.services import create_policy
+    from tests.bench.history import drop_indexes
 
     account = create_account(slug="prune", owner_email="p@example.com", now=now)
     account.stores_text = True
@@ -100,7 +88,12 @@ def _fill(conversations: int, now: datetime) -> dict:
             values = {"account": account.id, "bots": each, "count": conversations // 2}
             ages = {"oldest": timedelta(days=oldest), "width": timedelta(days=width)}
             cursor.execute(_FILL, {**values, **ages})
+        # Indexes that are built over the rows take a third of the time.
+        indexes = drop_indexes(connection.connection, "usage_message")
+        cursor.execute("SET maintenance_work_mem = '256MB'")
         cursor.execute(_FILL_MESSAGES)
+        for index in indexes:
+            cursor.execute(index)
         cursor.execute("SET session_replication_role = origin")
         cursor.execute("VACUUM ANALYZE usage_conversation, usage_message")
         cursor.execute("CHECKPOINT")
@@ -119,7 +112,7 @@ def _fill(conversations: int, now: datetime) -> dict:
 
 
 def _speed(found: Found, policies: dict, now: datetime) -> None:
-    from django.db import transaction
+    from django.db import connection, transaction
     from django.db.models.signals import post_delete
 
     from retention.pace import FULL
@@ -161,6 +154,8 @@ def _speed(found: Found, policies: dict, now: datetime) -> None:
 
     ways = {"orm": orm, "signal": with_signal, "big": big, "full": full}
     for name, way in ways.items():
+        with connection.cursor() as cursor:
+            cursor.execute("CHECKPOINT")  # each writes its own pages only
         started = time.perf_counter()
         rows = way(name)
         found.rates[name] = rows / (time.perf_counter() - started)
@@ -183,19 +178,15 @@ def _big_delete(policy, now: datetime) -> int:
         return rows + cursor.rowcount
 
 
-def _felt(found: Found, stage: stages.Stage, policy) -> None:
+def _felt(found: Found, rig: Rig, policy) -> None:
     """Calls at a steady rate: alone, beside gentle pruning, beside full speed."""
-    from tests.bench import house
-
-    hot, _ = house.build()
-    file = stage.state / "pruning.txt"
-    house.write_requests(file, [hot])
-    lane = stage.lane("lane-pruning")
-    steady(lane.port, file, rate=RATE, seconds=5)  # warm
-    # Full speed once, at the end: it soon has nothing left.
-    for name in ["idle", "gentle"] * ROUNDS + ["full"]:
-        pruner = None if name == "idle" else _pruner(policy, name)
-        result = steady(lane.port, file, rate=RATE, seconds=SECONDS)
+    lane, file, seconds = rig.lane(), rig.requests("hot"), rig.plan.pruning_seconds
+    steady(lane.port, file, rate=RATE, seconds=seconds / 2)  # warm
+    # Full speed at the end and for a shorter time: it soon has nothing left.
+    for name in ["idle", "gentle"] * rig.plan.rounds + ["full"]:
+        lasts = seconds / 2 if name == "full" else seconds
+        pruner = None if name == "idle" else _pruner(policy, name, lasts + 1)
+        result = steady(lane.port, file, rate=RATE, seconds=lasts)
         found.p99.setdefault(name, []).append(result.p99)
         found.p50.setdefault(name, []).append(result.p50)
         if pruner is not None:
@@ -204,15 +195,15 @@ def _felt(found: Found, stage: stages.Stage, policy) -> None:
         say(f"{name}: p50 {result.p50:.1f} ms, p99 {result.p99:.1f} ms")
 
 
-def _pruner(policy, manner: str) -> subprocess.Popen:
-    argv = [sys.executable, "-m", "tests.bench.pruning", "prune"]
-    argv += [str(policy.id), manner]
+def _pruner(policy, manner: str, seconds: float) -> subprocess.Popen:
+    argv = [sys.executable, "-m", "tests.bench.pruning"]
+    argv += [str(policy.id), manner, str(seconds)]
     process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
     time.sleep(2.5)  # until it prunes
     return process
 
 
-def prune(policy_id: str, manner: str) -> int:
+def prune(policy_id: str, manner: str, seconds: str) -> int:
     """Prune for as long as the load lasts; print rows a second."""
     import django
 
@@ -232,13 +223,13 @@ def prune(policy_id: str, manner: str) -> int:
         policy=policy,
         now=timezone.now(),
         budget_rows=None,
-        budget_seconds=SECONDS + 1.0,
+        budget_seconds=float(seconds),
         confirmed=True,
         manner=pace.GENTLE if manner == "gentle" else pace.FULL,
     )
-    seconds = time.perf_counter() - started
+    took = time.perf_counter() - started
     gone = 0 if run is None else sum(run.deleted.values())
-    sys.stdout.write(json.dumps((gone - before) / seconds))
+    sys.stdout.write(json.dumps((gone - before) / took))
     return 0
 
 
@@ -250,48 +241,5 @@ def _memory() -> float:
     return 0.0
 
 
-def table(found: Found) -> str:
-    """Return what was found, for people."""
-    rates, idle = found.rates, _middle(found.p99["idle"])
-    lines = [
-        f"{found.conversations:,} conversations, half of them due",
-        "",
-        "| method | rows/s | ours is |",
-        "|---|---|---|",
-    ]
-    names = {
-        "full": "PruneRun, full speed",
-        "big": "one transaction, two big DELETEs",
-        "orm": "Django `delete()`",
-        "signal": "Django `delete()`, one listener of `post_delete`",
-    }
-    for name, text in names.items():
-        ratio = rates["full"] / rates[name]
-        lines.append(f"| {text} | {rates[name]:,.0f} | {ratio:.1f}× |")
-    lines += ["", f"| beside {RATE} calls/s | p50 ms | p99 ms | of idle | rows/s |"]
-    lines.append("|---|---|---|---|---|")
-    for name in ("idle", "gentle", "full"):
-        p50, p99 = _middle(found.p50[name]), _middle(found.p99[name])
-        rows = _middle(found.beside[name]) if name in found.beside else 0
-        line = f"| {name} | {p50:.1f} | {p99:.1f} | {p99 / idle:.2f}× | {rows:,.0f} |"
-        lines.append(line)
-    before, after = found.memory
-    lines += ["", f"Memory at full speed: {before:.0f} MB, then {after:.0f} MB."]
-    return "\n".join(lines)
-
-
-def main() -> int:
-    if sys.argv[1:2] == ["prune"]:
-        return prune(*sys.argv[2:])
-    stage = stages.prepare()
-    try:
-        stage.start_database()
-        found = measure(stage, int(os.environ.get("PRUNING", CONVERSATIONS)))
-    finally:
-        stage.end()
-    sys.stdout.write(table(found) + "\n")
-    return 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(prune(*sys.argv[1:]))

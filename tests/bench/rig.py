@@ -25,9 +25,20 @@ class Plan:
     events: int = 10_000_000
     event_ids: int = 2_000_000
     counters: int = 100_000
+    conversations: int = 2_000_000
+    pruning_seconds: int = 12
 
 
-QUICK = Plan(1, 1, 5, events=200_000, event_ids=50_000, counters=10_000)
+QUICK = Plan(
+    1,
+    1,
+    5,
+    events=200_000,
+    event_ids=50_000,
+    counters=10_000,
+    conversations=100_000,
+    pruning_seconds=4,
+)
 
 
 def say(text: str) -> None:

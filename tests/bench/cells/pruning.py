@@ -1,0 +1,82 @@
+"""Letting rows go: how fast, and what calls feel of it."""
+
+from statistics import median
+
+from tests.bench import pruning
+from tests.bench.pruning import RATE, Found
+from tests.bench.rig import Rig, goals
+
+TITLE = "Pruning"
+ORDER = 60
+NAMES = {
+    "full": "pruning, full speed",
+    "big": "two big `DELETE`s in one transaction",
+    "orm": "Django's `delete()`",
+    "signal": "Django's `delete()`, with a listener of `post_delete`",
+}
+
+
+def measure(rig: Rig) -> str:
+    """Rows a second by method, and the latency of calls beside it."""
+    found = pruning.measure(rig)
+    speeds = ["| | rows a second | ours is |", "| --- | --- | --- |"]
+    for name, text in NAMES.items():
+        rate = found.rates[name]
+        speeds.append(f"| {text} | {rate:,.0f} | {found.rates['full'] / rate:.1f}× |")
+    felt = [f"| {RATE} calls a second | p50 | p99 | of idle | rows a second |"]
+    felt.append("| --- | --- | --- | --- | --- |")
+    for name in found.p99:
+        p50, p99 = median(found.p50[name]), median(found.p99[name])
+        rows = f"{median(found.beside[name]):,.0f}" if name in found.beside else ""
+        felt.append(
+            f"| {name} | {p50:.1f} ms | {p99:.1f} ms | {_of_idle(found, name):.2f}×"
+            f" | {rows} |"
+        )
+    return "\n".join([_goals(found), "", *speeds, "", *felt, "", _told(rig, found)])
+
+
+def _of_idle(found: Found, name: str) -> float:
+    return median(found.p99[name]) / median(found.p99["idle"])
+
+
+def _goals(found: Found) -> str:
+    ratios = {name: found.rates["full"] / found.rates[name] for name in NAMES}
+    felt, (before, after) = _of_idle(found, "gentle"), found.memory
+    rows = [
+        (
+            "times Django's `delete()` with a listener",
+            "8",
+            f"{ratios['signal']:.1f}",
+            ratios["signal"] >= 8,
+        ),
+        (
+            "times Django's `delete()` without",
+            "8",
+            f"{ratios['orm']:.1f}",
+            ratios["orm"] >= 8,
+        ),
+        (
+            "p99 of calls beside throttled pruning, of idle",
+            "≤ 2; aim 1.2",
+            f"{felt:.2f}",
+            felt <= 2,
+        ),
+        (
+            "memory, before and after full speed",
+            "flat",
+            f"{before:.0f} MB, {after:.0f} MB",
+            after - before <= 20,
+        ),
+    ]
+    return goals(*rows)
+
+
+def _told(rig: Rig, found: Found) -> str:
+    messages = pruning.MESSAGES_EACH
+    return (
+        f"{found.conversations:,} conversations with {found.conversations * messages:,}"
+        " messages, half of them due, of which each method takes those of a bot of its"
+        " own. A listener, which many projects have, makes the ORM read what it"
+        f" deletes. Calls: medians of {rig.plan.rounds} runs of"
+        f" {rig.plan.pruning_seconds} s, idle and gentle in turn."
+    )
