@@ -4,7 +4,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
-from policyhub import health
+from policyhub import health, single_sign_on
 
 handler400 = "api.failures.bad_request"
 handler403 = "api.failures.permission_denied"
@@ -14,6 +14,11 @@ handler500 = "api.failures.server_error"
 urlpatterns = [
     path("readyz", health.ready),
     path("admin/", admin.site.urls),
+    path(
+        "accounts/oidc/<slug:provider_id>/login/",
+        single_sign_on.login,
+        name="openid_connect_login",
+    ),
     path("accounts/", include("allauth.urls")),
     path("api/", include("api.urls")),
     path("", include("dashboard.urls")),

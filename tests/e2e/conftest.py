@@ -11,6 +11,7 @@ import httpx
 import pytest
 from aiosmtpd.controller import Controller
 
+from tests.e2e.idp import CLIENT, SECRET, Provider
 from tests.e2e.installation import Installation, free_port
 from tests.e2e.look import Look
 from tests.e2e.site import Site
@@ -114,13 +115,27 @@ def page(installation):
 
 
 @pytest.fixture(scope="session")
-def site():
+def provider():
+    """The log-in of a company, which the site knows."""
+    running = Provider()
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="session")
+def site(provider):
     """The installation that browsers look at; one for all of their tests."""
     folder = Path(tempfile.mkdtemp(prefix="policyhub-site-"))
     folder.chmod(0o755)
     running = None
     try:
-        running = Site(folder / "house")
+        running = Site(
+            folder / "house",
+            POLICYHUB_OIDC_URL=provider.url,
+            POLICYHUB_OIDC_NAME="Example Ltd",
+            POLICYHUB_OIDC_CLIENT_ID=CLIENT,
+            POLICYHUB_OIDC_CLIENT_SECRET=SECRET,
+        )
         yield running
     finally:
         if running is not None:
@@ -146,11 +161,32 @@ def new_look(site, chromium):
     """Open a browser of somebody's own, which keeps what is wrong with its pages."""
     opened = []
 
-    def open_one(**options):
-        context = chromium.new_context(locale="en-US", **options)
+    def open_one(*, elsewhere=(), **options):
+        context = chromium.new_context(**{"locale": "en-US", **options})
+        context.set_default_timeout(10_000)
         opened.append(context)
-        return Look(context.new_page(), site.url)
+        return Look(context.new_page(), site.url, elsewhere)
 
     yield open_one
     for context in opened:
         context.close()
+
+
+@pytest.fixture
+def virtual_key():
+    """Put an authenticator into a page's machine, which says yes by itself."""
+
+    def plug_in(page):
+        devtools = page.context.new_cdp_session(page)
+        devtools.send("WebAuthn.enable")
+        options = {
+            "protocol": "ctap2",
+            "transport": "internal",
+            "hasResidentKey": True,
+            "hasUserVerification": True,
+            "isUserVerified": True,
+            "automaticPresenceSimulation": True,
+        }
+        devtools.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+
+    return plug_in

@@ -35,6 +35,7 @@ class Look:
 
     page: object
     origin: str
+    elsewhere: tuple[str, ...] = ()
     wrong: list[str] = field(default_factory=list)
     at: str = ""
 
@@ -57,7 +58,8 @@ class Look:
             self.say(f"console: {message.text[:300]}")
 
     def _asked(self, request) -> None:
-        if not request.url.startswith((self.origin, "data:", "blob:")):
+        allowed = (self.origin, "data:", "blob:")
+        if not request.url.startswith((*allowed, *self.elsewhere)):
             self.say(f"asks elsewhere: {request.url[:200]}")
 
     def _answered(self, response) -> None:
