@@ -1,4 +1,4 @@
-"""Mails: an alert, a digest of several, and the question whether somebody wants them.
+"""Mails: an alert, a digest of several, whether somebody wants them, and tests.
 
 What happened, what PolicyHub did, what to do, where to look. Nothing in them comes from
 a prompt or an answer: an alert holds none.
@@ -44,6 +44,8 @@ def compose(delivery: Delivery, addresses: Sequence[str]) -> EmailMultiAlternati
 def _content(delivery: Delivery) -> tuple[str, dict[str, Any]]:
     if delivery.purpose == Delivery.Purpose.CONFIRMATION:
         return "confirmation", _confirmation(delivery)
+    if delivery.purpose == Delivery.Purpose.TEST:
+        return "test", _test(delivery)
     if delivery.purpose == Delivery.Purpose.DIGEST or delivery.alert is None:
         return "digest", _digest(delivery)
     return "mail", {**context_of(delivery.alert), "instead_of": _instead_of(delivery)}
@@ -139,6 +141,16 @@ def _confirmation(delivery: Delivery) -> dict[str, Any]:
         "account": account,
         "address": one_line(delivery.recipient),
         "link": "" if recipient is None else link_to_confirm(recipient),
+    }
+
+
+def _test(delivery: Delivery) -> dict[str, Any]:
+    account = one_line(delivery.account.name)
+    return {
+        "subject": _subject(f"A test for the alerts of {account}"),
+        "account": account,
+        "address": one_line(delivery.recipient),
+        "link": f"{_pages(delivery.account.slug)}/alerts/",
     }
 
 

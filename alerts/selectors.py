@@ -1,14 +1,22 @@
 """Reads of alerts, of the outbox and of endpoints."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from django.db.models import Min, Q, QuerySet
+from django.db.models.functions import Lower
 
 from accounts import ids
 from accounts.errors import NotFound
 from accounts.models import Account
-from alerts.models import Alert, Delivery, Notice, Webhook
+from alerts.models import (
+    Alert,
+    Delivery,
+    Notice,
+    Recipient,
+    Undeliverable,
+    Webhook,
+)
 
 
 def alerts(account: Account, state: str | None = None) -> QuerySet[Alert]:
@@ -111,6 +119,42 @@ def message_to(webhook: Webhook, public_id: str) -> Delivery:
     if found is None:
         raise NotFound
     return found
+
+
+def inbox(account: Account, state: str) -> QuerySet[Alert]:
+    """Return the alerts that are open, acknowledged, resolved, or all.
+
+    One that somebody has acknowledged is not open any more; one that is resolved is
+    neither.
+    """
+    if state == "all":
+        return alerts(account)
+    if state == "open":
+        return open_alerts(account).filter(acknowledged_at=None)
+    if state == "acknowledged":
+        return open_alerts(account).exclude(acknowledged_at=None)
+    return alerts(account, state)
+
+
+def recipients(account: Account) -> QuerySet[Recipient]:
+    """Return the addresses that were asked whether they want mail."""
+    return Recipient.objects.filter(account=account).order_by("id")
+
+
+def undeliverable(addresses: Collection[str]) -> dict[str, Undeliverable]:
+    """Return those of some addresses that no mail goes to, by the address in lower."""
+    lowered = {address.lower() for address in addresses}
+    found = Undeliverable.objects.annotate(lowered=Lower("address"))
+    return {row.address.lower(): row for row in found.filter(lowered__in=lowered)}
+
+
+def last_mails(account: Account, addresses: Collection[str]) -> dict[str, Delivery]:
+    """Return the last mail to each of some addresses, as they are spelled."""
+    found = Delivery.objects.filter(
+        account=account, channel="email", recipient__in=set(addresses)
+    )
+    rows = found.order_by("recipient", "-id").distinct("recipient")
+    return {row.recipient: row for row in rows}
 
 
 def keys_told(account: Account, event_type: str, since: datetime) -> set[str]:

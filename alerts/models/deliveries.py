@@ -54,8 +54,8 @@ class Delivery(PublicIdModel):
     """One message to one recipient: the outbox.
 
     An e-mail is about an alert, or a digest of several, or asks an address whether it
-    wants mail. An empty recipient means the account's owners, found when it is sent. A
-    webhook's recipient is the endpoint's id, and its body is its notice.
+    wants mail, or is a test. An empty recipient means the account's owners, found when
+    it is sent. A webhook's recipient is the endpoint's id, and its body is its notice.
     """
 
     prefix = "dlv"
@@ -72,6 +72,7 @@ class Delivery(PublicIdModel):
         DIGEST = "digest"
         CONFIRMATION = "confirmation"
         NOTICE = "notice"
+        TEST = "test"
 
     account = models.ForeignKey(Account, models.CASCADE, related_name="deliveries")
     alert = models.ForeignKey(

@@ -41,6 +41,9 @@ WHERE state = 'pending' AND channel = 'email' AND next_attempt_at <= %(now)s
 AND (claimed_until IS NULL OR claimed_until <= %(now)s)
 ORDER BY next_attempt_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED) RETURNING id"""
 
+# Nobody else can have these instead, and no digest can say them.
+_THEIRS_ALONE = (Delivery.Purpose.CONFIRMATION, Delivery.Purpose.TEST)
+
 # The place in the hour and the message that has it, in one statement.
 _TAKE = """WITH place AS (INSERT INTO alerts_mailhour (account_id, hour, taken)
 VALUES (%(account)s, %(hour)s, 1) ON CONFLICT (account_id, hour)
@@ -123,7 +126,7 @@ def _deliver(post: "_Post", delivery: Delivery, moment: datetime) -> bool:
 
 
 def _reached(delivery: Delivery) -> Reached:
-    if delivery.purpose == Delivery.Purpose.CONFIRMATION:
+    if delivery.purpose in _THEIRS_ALONE:
         return Reached((delivery.recipient,))
     return resolve(delivery)
 
@@ -214,7 +217,7 @@ def _may_go(delivery: Delivery, moment: datetime) -> bool:
 @transaction.atomic
 def _hold(delivery: Delivery, hour: datetime, moment: datetime) -> None:
     over = hour + timedelta(hours=1)
-    if delivery.purpose == Delivery.Purpose.CONFIRMATION:
+    if delivery.purpose in _THEIRS_ALONE:
         _ours(delivery).update(next_attempt_at=over, claimed_until=None)
         return
     # One digest an hour and recipient: whoever makes it holds the hour's row.

@@ -11,9 +11,11 @@ from datetime import datetime
 from django.db import transaction
 
 from accounts import ids
-from accounts.errors import NotFound
+from accounts.actors import Actor
+from accounts.errors import Conflict, NotFound
 from accounts.models import Account, Member
 from accounts.selectors import owner_emails
+from accounts.services import append_change
 from alerts import confirming
 from alerts.models import Alert, Delivery, Recipient, Undeliverable
 
@@ -152,6 +154,30 @@ def confirm(*, recipient: Recipient, now: datetime) -> Recipient:
     asked.update(confirmed_at=now)
     recipient.refresh_from_db()
     return recipient
+
+
+@transaction.atomic
+def send_test(
+    *, account: Account, address: str, actor: Actor, now: datetime
+) -> Delivery:
+    """Put a test mail to one address into the outbox, due at once.
+
+    Raises Conflict for an address that would get no alert either.
+    """
+    problem = _problem(account, address)
+    if problem:
+        raise Conflict(f"No mail goes there: {problem}.")
+    message = _message(account, address, now)
+    message.purpose = Delivery.Purpose.TEST
+    message.save(force_insert=True)
+    append_change(
+        account=account,
+        actor=actor,
+        action="delivery.tested",
+        target=message.public_id,
+        now=now,
+    )
+    return message
 
 
 def mark_undeliverable(

@@ -7,12 +7,18 @@ from anymail.signals import AnymailTrackingEvent, EventType, tracking
 from django.core import mail
 
 from accounts.actors import SYSTEM
+from accounts.errors import Conflict
 from accounts.models import Member, Person
 from accounts.services import add_member
 from alerts import services
 from alerts.confirming import link_to_confirm
 from alerts.models import Alert, Delivery, Recipient, Undeliverable
-from alerts.services.recipients import confirm, mark_deliverable, recipient_of
+from alerts.services.recipients import (
+    confirm,
+    mark_deliverable,
+    recipient_of,
+    send_test,
+)
 from tests.alerts.conftest import NOW
 
 pytestmark = pytest.mark.django_db
@@ -37,6 +43,30 @@ def test_a_member_needs_no_confirmation(account, opened):
 
     assert [to for to, _ in sent()] == ["BOB@example.com"]
     assert not Recipient.objects.exists()
+
+
+def test_a_test_goes_to_who_would_get_alerts(account, opened):
+    said = {"account": account, "actor": SYSTEM, "now": NOW}
+    send_test(address="alice@example.com", **said)
+    services.deliver_due(now=NOW)
+    (message,) = mail.outbox
+    assert message.to == ["alice@example.com"]
+    assert "A test for the alerts of" in message.subject
+    assert "/alerts/" in message.body
+    with pytest.raises(Conflict, match="has not confirmed yet"):
+        send_test(address="ops@example.com", **said)
+    Undeliverable.objects.create(address="alice@example.com", reason="bounced")
+    with pytest.raises(Conflict, match="bounced"):
+        send_test(address="ALICE@example.com", **said)
+
+
+def test_a_test_beyond_the_hours_mails_waits(account, settings):
+    settings.POLICYHUB_MAILS_PER_HOUR = 1
+    for _ in range(2):
+        send_test(account=account, address="alice@example.com", actor=SYSTEM, now=NOW)
+    services.deliver_due(now=NOW)
+    assert len(mail.outbox) == 1
+    assert set(Delivery.objects.values_list("state", flat=True)) == {"sent", "pending"}
 
 
 def test_a_stranger_is_asked_once_and_the_owner_gets_it_meanwhile(opened):
