@@ -135,7 +135,7 @@ class Picture:
         if not self.total:
             return gettext("Nothing was used in this time.")
         peak = max(self.buckets, key=lambda each: each.value)
-        told = gettext("%(total)s in all; most in %(when)s: %(peak)s.") % {
+        told = gettext("%(total)s in all; the peak is %(peak)s (%(when)s).") % {
             "total": amount_text(metric, self.total),
             "when": peak.label,
             "peak": quantity_text(metric, peak.value),
@@ -286,7 +286,7 @@ def as_data(shown: Picture) -> dict[str, Any]:
                 "value": each.value,
                 "solid": each.solid,
                 "total": each.on_total,
-                "name": each.policy.name,
+                "name": each.policy.name if each.step == 100 else "",
             }
             for each in shown.drawn_caps
         ],

@@ -19,7 +19,7 @@ from usage.reports import GROUPS
 
 FORMS: Final = ("csv", "json")
 COLUMNS: Final = ("start", "end", "group", "metric", "value")
-MARKS_LISTED: Final = 8
+MARKS_LISTED: Final = 5
 PARTIAL_LISTED: Final = 8
 
 

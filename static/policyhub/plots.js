@@ -40,7 +40,7 @@
       },
       axes: [
         {
-          ...text, grid: { show: false }, space: 90,
+          ...text, grid: { show: false }, space: 90, size: 34,
           incrs: [1, 2, 3, 4, 6, 7, 12, 14, 24, 28, 48, 72, 96, 168, 336, 720],
           values: (_, places) => places.map((at) => data.labels[at] ?? ""),
         },
@@ -49,7 +49,19 @@
     };
   };
 
-  const dashed = (u, colour, y, scale, dash) => {
+  const named = (u, text, stroke, paper, at) => {
+    const size = 11 * devicePixelRatio;
+    u.ctx.font = `600 ${size}px ${getComputedStyle(u.root).fontFamily}`;
+    u.ctx.textAlign = "left";
+    u.ctx.lineWidth = 4 * devicePixelRatio;
+    u.ctx.strokeStyle = paper;
+    u.ctx.fillStyle = stroke;
+    const place = [text.slice(0, 40), u.bbox.left + size / 2, Math.max(at - size / 2, u.bbox.top + size)];
+    u.ctx.strokeText(...place);
+    u.ctx.fillText(...place);
+  };
+
+  const dashed = (u, colour, y, scale, dash, paper, text = "") => {
     const at = Math.round(u.valToPos(y, scale, true));
     u.ctx.save();
     u.ctx.strokeStyle = colour;
@@ -59,6 +71,8 @@
     u.ctx.moveTo(u.bbox.left, at);
     u.ctx.lineTo(u.bbox.left + u.bbox.width, at);
     u.ctx.stroke();
+    u.ctx.setLineDash([]);
+    if (text) named(u, text, colour, paper, at);
     u.ctx.restore();
   };
 
@@ -93,9 +107,10 @@
       }
       u.ctx.restore();
     };
+    const [red, paper] = [colour("--bad"), colour("--surface")];
     const lines = (u) => {
       for (const cap of data.caps)
-        dashed(u, colour("--fill-over"), cap.value, cap.total ? "sum" : "y", cap.solid ? [] : [6, 5]);
+        dashed(u, red, cap.value, cap.total ? "sum" : "y", cap.solid ? [] : [6, 5], paper, cap.name);
     };
     const pins = (u) => {
       u.over.querySelectorAll(".pin").forEach((each) => each.remove());
