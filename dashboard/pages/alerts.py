@@ -1,30 +1,96 @@
-"""The list of alerts, and an alert with what was sent about it."""
+"""The inbox of alerts, and an alert with its picture and what was sent about it."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from django import forms
 from django.http import HttpResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from accounts import selectors as account_selectors
 from accounts.errors import NotFound
-from alerts import selectors, services
+from alerts import selectors, services, wording
 from alerts.models import Alert, Delivery
-from dashboard.gauges import subject_text
+from dashboard import charts
+from dashboard.fragments import wants_part
+from dashboard.gauges import Dial, dials_of, subject_text
 from dashboard.mail_files import Letter, letters_of
 from dashboard.paging import chosen, page_of
 from dashboard.visits import Visit, attempt, page, render
+from policies.models import Policy
+from policies.selectors import policies
+from usage.selectors import readings
 
-STATES = ("open", *Alert.State.values)
+STATES: Final = (
+    ("open", gettext_lazy("Open")),
+    ("acknowledged", gettext_lazy("Acknowledged")),
+    ("resolved", gettext_lazy("Resolved")),
+    ("all", gettext_lazy("All")),
+)
+KINDS: Final = (
+    ("", gettext_lazy("every kind")),
+    (wording.LIMIT, gettext_lazy("limits")),
+    (wording.BLOCK, gettext_lazy("blocks")),
+    (wording.UNBLOCK, gettext_lazy("blocks that ended")),
+    (wording.REVOKE, gettext_lazy("revoked bots")),
+    (wording.FORECAST, gettext_lazy("forecasts")),
+    (wording.DELIVERY_FAILING, gettext_lazy("failing endpoints")),
+    (wording.RETENTION_PAUSED, gettext_lazy("pruning that waits")),
+    (wording.RETENTION_OVERDUE, gettext_lazy("pruning that is overdue")),
+)
+CHOICES: Final = 500
+# Of how many policies the nearest is looked for.
+NEAR: Final = 100
+
+
+class InboxForm(forms.Form):
+    """Which alerts are shown."""
+
+    kind = forms.ChoiceField(label=gettext_lazy("Kind"), choices=KINDS, required=False)
+    policy = forms.ChoiceField(label=gettext_lazy("Policy"), required=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An alert with the picture of its crossing, if it is about an amount."""
+
+    alert: Alert
+    drawn: charts.Gauge | None
+
+    @property
+    def step_dash(self) -> str:
+        """`stroke-dasharray` of a mark on the arc at the step that was crossed."""
+        return f"0 {max(0, min(self.alert.step, 100) - 1)} 1 100"
 
 
 @page()
 def listing(visit: Visit) -> HttpResponse:
-    """List the alerts, the newest first."""
-    state = chosen(visit.request, "state", STATES)
-    found = (
-        selectors.open_alerts(visit.account)
-        if state == "open"
-        else selectors.alerts(visit.account, state)
-    )
-    context = {"page": page_of(found, visit.request), "state": state}
-    return render(visit, "alerts.html", context, place="alerts")
+    """List the alerts that wait for somebody, or those that the address asks for."""
+    state = chosen(visit.request, "state", [name for name, _label in STATES])
+    state = state or "open"
+    form = _form(visit)
+    found = selectors.inbox(visit.account, state)
+    if form.cleaned_data.get("kind"):
+        found = found.filter(kind=form.cleaned_data["kind"])
+    if form.cleaned_data.get("policy"):
+        found = found.filter(policy_id=form.cleaned_data["policy"])
+    shown = page_of(found, visit.request)
+    context = {
+        "page": shown,
+        "rows": [_row(each) for each in shown.rows],
+        "state": state,
+        "states": STATES,
+        "query": urlencode({k: v for k, v in form.cleaned_data.items() if v}),
+        "form": form,
+        "narrow": any(form.cleaned_data.values()),
+        "nearest": None if shown.rows else _nearest(visit),
+    }
+    part = wants_part(visit.request)
+    template = "parts/alerts_found.html" if part else "alerts.html"
+    return render(visit, template, context, place="alerts")
 
 
 @page()
@@ -35,9 +101,14 @@ def detail(visit: Visit, alert_id: str) -> HttpResponse:
     names = _names(visit, alert)
     context = {
         "alert": alert,
+        "row": _row(alert),
+        "headline": wording.headline_of(alert),
+        "did": wording.done_about(alert),
+        "advice": wording.advice_about(alert),
         "bot_name": names.get(alert.bot_id, alert.bot_id),
         "subject": subject_text(alert.subject, names),
         "deliveries": deliveries,
+        "endpoints": _endpoints(visit, deliveries),
         "letters": _letters(visit, deliveries),
     }
     return render(visit, "alert.html", context, place="alerts")
@@ -47,11 +118,14 @@ def detail(visit: Visit, alert_id: str) -> HttpResponse:
 def acknowledge(visit: Visit, alert_id: str) -> HttpResponse:
     """Note that somebody has seen an alert."""
     alert = selectors.alert_of(visit.account, alert_id)
+    to_list = visit.request.POST.get("back") == "list"
     return attempt(
         visit,
         lambda: services.acknowledge(alert=alert, actor=visit.actor, now=visit.now),
-        done="Acknowledged.",
-        back=visit.address("alert", alert.public_id),
+        done=_("Acknowledged."),
+        back=visit.address("alerts")
+        if to_list
+        else visit.address("alert", alert.public_id),
     )
 
 
@@ -63,11 +137,35 @@ def resend(visit: Visit, delivery_id: str) -> HttpResponse:
     return attempt(
         visit,
         lambda: services.resend(delivery=delivery, actor=visit.actor, now=visit.now),
-        done="It is in the outbox again and goes out within half a minute.",
+        done=_("It is in the outbox again and goes out within half a minute."),
         back=visit.address("alert", alert.public_id)
         if alert is not None
         else visit.address("alerts"),
     )
+
+
+def _form(visit: Visit) -> InboxForm:
+    form = InboxForm(visit.request.GET)
+    known = policies(visit.account, include_archived=True)[:CHOICES]
+    offered = [(each.public_id, each.name) for each in known]
+    form.fields["policy"].choices = [("", _("every policy")), *offered]  # type: ignore[attr-defined]
+    form.is_valid()
+    return form
+
+
+def _row(alert: Alert) -> Row:
+    if alert.used is None or alert.threshold is None:
+        return Row(alert, None)
+    drawn = charts.gauge(used=alert.used, held=0, threshold=alert.threshold)
+    return Row(alert, drawn)
+
+
+def _nearest(visit: Visit) -> Dial | None:
+    """Return the fullest limit, for those who wonder why there is nothing to see."""
+    written = policies(visit.account, type=Policy.Type.USAGE)
+    live = list(written.exclude(rollout_mode=Policy.Rollout.OFF)[:NEAR])
+    read = readings(account=visit.account, policies=live, now=visit.now)
+    return next(iter(dials_of(live, read)), None)
 
 
 def _names(visit: Visit, alert: Alert) -> dict[str, str]:
@@ -77,6 +175,13 @@ def _names(visit: Visit, alert: Alert) -> dict[str, str]:
     except NotFound:
         return {}
     return {bot.public_id: bot.name}
+
+
+def _endpoints(visit: Visit, deliveries: list[Delivery]) -> Mapping[str, Any]:
+    """Return the endpoints that were told, by their ids."""
+    if all(each.channel != "webhook" for each in deliveries):
+        return {}
+    return {each.public_id: each.url for each in selectors.webhooks(visit.account)}
 
 
 def _letters(visit: Visit, deliveries: list[Delivery]) -> list[Letter]:

@@ -38,6 +38,8 @@ STATUSES: Mapping[str, tuple[str, str, str]] = {
     "pending": ("calm", "hourglass", "Waiting"),
     "sent": ("good", "send", "Sent"),
     "failed": ("bad", "circle-x", "Failed"),
+    "held": ("calm", "inbox", "In a digest"),
+    "redirected": ("warn", "users", "To the owners"),
     "running": ("calm", "circle-play", "Running"),
     "completed": ("good", "circle-check", "Completed"),
     "allow": ("good", "circle-check", "Allowed"),
@@ -85,6 +87,12 @@ def moment(value: datetime | None, form: str = "minute") -> SafeString | str:
         utc.strftime("%Y-%m-%d %H:%M:%S UTC"),
         date_format(local, shapes[form]),
     )
+
+
+@register.simple_tag
+def instant(text: str) -> SafeString | str:
+    """Show a moment that was kept as text, to the second."""
+    return moment(datetime.fromisoformat(text), "second")
 
 
 @register.simple_tag

@@ -13,7 +13,8 @@ def plain_pages(slug):
 def facts_pages(slug):
     """The pages that viewers may not see."""
     at = f"/app/{slug}/"
-    return [f"{at}{name}/" for name in ("decisions", "decisions/changes", "keys")]
+    names = ["decisions", "decisions/changes", "keys", "alerts/recipients"]
+    return [f"{at}{name}/" for name in names]
 
 
 def writing_pages(slug):

@@ -116,6 +116,8 @@ POST   /api/v1/policy/{policy_id}/block/clear                opkj
 PAGES = """
 /app/{slug}/                                                 opav
 /app/{slug}/alerts/                                          opav
+/app/{slug}/alerts/recipients/                               opa
+/app/{slug}/alerts/recipients/test/                          op
 /app/{slug}/alerts/{alert_id}/                               opav
 /app/{slug}/alerts/{alert_id}/ack/                           op
 /app/{slug}/bots/                                            opav
