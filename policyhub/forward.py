@@ -42,9 +42,8 @@ class Pages:
     """The pages behind a unix socket, as an ASGI application."""
 
     def __init__(self, socket: Path) -> None:
-        limits = httpx.Limits(
-            max_connections=CONNECTIONS, max_keepalive_connections=8, keepalive_expiry=5
-        )
+        # A kept connection may just be closing, and a POST cannot be sent twice.
+        limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=0)
         self._transport = httpx.AsyncHTTPTransport(uds=str(socket), limits=limits)
 
     async def close(self) -> None:
@@ -107,6 +106,10 @@ class Pages:
         except httpx.ReadTimeout:
             await refuse(scope, send, 504, "pages_too_slow", "No answer came in time.")
             return
+        except httpx.LocalProtocolError:
+            detail = "A header cannot be passed on."
+            await refuse(scope, send, 400, "bad_request", detail)
+            return
         except (httpx.ProtocolError, httpx.ReadError):
             await refuse(scope, send, 502, "pages_failed", "The answer broke off.")
             return
@@ -138,7 +141,8 @@ def _forwarded(scope: Scope) -> list[Header]:
     """Return the request's headers as the pages may see them."""
     named = _named_by_connection(scope["headers"])
     drop = HOP_BY_HOP | SET_HERE | named
-    headers = [(name, value) for name, value in scope["headers"] if name not in drop]
+    # White space around a value is no part of it (RFC 9110, 5.5).
+    headers = [(n, v.strip(b" \t")) for n, v in scope["headers"] if n not in drop]
     host = next((value for name, value in headers if name == b"host"), b"")
     client = scope.get("client") or ("127.0.0.1", 0)
     headers.append((b"x-forwarded-for", str(client[0]).encode("ascii")))

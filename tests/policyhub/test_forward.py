@@ -74,6 +74,34 @@ async def test_path_query_method_and_body_arrive_as_they_were_sent():
     assert upstream.bodies == [b"body"]
 
 
+async def test_space_around_a_value_is_no_part_of_it():
+    async with between(plain) as (client, upstream, _):
+        answer = await client.get("/", headers={"Cookie": "a=b; \t"})
+
+    assert answer.status_code == 201
+    assert "cookie: a=b;\r\n" in upstream.heads[0].lower()
+
+
+async def test_what_cannot_be_passed_on_is_the_clients_fault():
+    async with between(plain) as (client, upstream, _):
+        answer = await client.get("/", headers={"X-Odd": "a\x00b"})
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+    assert upstream.heads == []
+
+
+async def test_no_request_meets_a_connection_that_is_closing():
+    async def once(writer) -> None:
+        await plain(writer)
+        writer.close()
+
+    async with between(once) as (client, upstream, _):
+        answers = [await client.post("/", content=b"x") for _ in range(20)]
+
+    assert {answer.status_code for answer in answers} == {201}
+    assert upstream.bodies == [b"x"] * 20
+
+
 async def test_headers_about_one_connection_stay_on_it():
     sent = {"Connection": "X-Mine", "X-Mine": "1", "TE": "trailers", "X-Other": "2"}
     async with between(plain) as (client, upstream, _):
