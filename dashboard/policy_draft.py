@@ -71,7 +71,6 @@ class PolicyForm(forms.Form):
         **initial: Any,
     ) -> None:
         self.before = document or {}
-        self.sent = data
         super().__init__(data, initial={**self.shown(self.before), **initial})
         self._offer("bot", choices.rows_of(bots, _("Every bot")))
         self._offer("project", choices.rows_of(projects, _("Every project")))
@@ -101,22 +100,19 @@ class PolicyForm(forms.Form):
             "rollout_mode": typed["rollout_mode"],
         }
 
-    def parsed(self) -> Document | None:
-        """Return the canonical document, or None after telling the fields why not."""
+    def parsed(self, *, unnamed: str = "") -> Document | None:
+        """Return the canonical document, or None after telling the fields why not.
+
+        `unnamed` is taken for a name that is not typed yet.
+        """
         if not self.is_valid():
             return None
         try:
-            return parse(self.document())
+            written = self.document()
+            return parse({**written, "name": written["name"] or unnamed})
         except InvalidPolicy as error:
             self.blame((each.pointer, each.detail) for each in error.problems)
             return None
-
-    def renew(self, revision: int) -> None:
-        """Let the next save replace this revision, with all that was typed kept."""
-        if self.sent is not None:
-            data = self.sent.copy()
-            data["revision"] = str(revision)
-            self.data = data
 
     def named(self) -> dict[str, str]:
         """Return what people call the bots and projects that the form offers."""

@@ -62,6 +62,8 @@ account_pages: list[URLPattern | URLResolver] = [
     ),
     path("policies/<slug:policy_id>/", policies.detail, name="policy"),
     path("policies/<slug:policy_id>/edit/", policy_edits.edit, name="policy-edit"),
+    path("policies/<slug:policy_id>/gauges/", policies.gauges, name="policy-gauges"),
+    path("policies/<slug:policy_id>/recent/", policies.recent, name="policy-recent"),
     path("policies/<slug:policy_id>/reset/", policies.reset, name="policy-reset"),
     path("policies/<slug:policy_id>/archive/", policies.archive, name="policy-archive"),
     path(

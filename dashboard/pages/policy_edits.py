@@ -1,60 +1,57 @@
 """Writing a policy: a new one, or the next revision of one there is."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 from django.contrib import messages
-from django.http import Http404, HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseRedirect
+from django.utils.translation import gettext
 
 from accounts.errors import DomainError, NotFound, StaleRevision
-from accounts.selectors import bots, projects
-from alerts.selectors import webhooks
+from dashboard import policy_merges
+from dashboard.policy_desk import (
+    addresses_of,
+    edit_form,
+    form_of,
+    new_form,
+    past_shown,
+    preview_of,
+)
 from dashboard.policy_draft import PolicyForm
-from dashboard.policy_forms import FORMS
+from dashboard.policy_starts import STARTS, start_of
 from dashboard.visits import Visit, page, render
 from policies.models import Policy
 from policies.rules import timezones
-from policies.selectors import policy_of
+from policies.selectors import policy_of, revisions
 from usage import edits
 
 Document = dict[str, Any]
-CHOICES = 500
-STARTS: Mapping[str, Mapping[str, Any]] = {
-    "monthly": {
-        "name": "Monthly ceiling",
-        "limits": [{"metric": "cost", "threshold": "100", "unit": "month"}],
-        "actions": {"block": {"duration_seconds": None}, "email": {}},
-    },
-    "loop": {
-        "name": "Loop guard",
-        "limits": [{"metric": "calls", "threshold": 500, "unit": "hour"}],
-        "actions": {"block": {"duration_seconds": 3600}, "email": {}},
-    },
-    "notify": {
-        "name": "Tell me about heavy days",
-        "limits": [{"metric": "tokens", "threshold": 1_000_000, "unit": "day"}],
-        "actions": {"email": {}},
-    },
-}
+# What says only which parts are taken, and is not to be sent again.
+ASIDE: Final = ("csrfmiddlewaretoken", "revision", "theirs", "take-", "merge")
 
 
 @page(write=True)
 def choose(visit: Visit) -> HttpResponse:
     """Offer the types of policies, and starts for the most usual ones."""
-    return render(visit, "policy_choice.html", {}, place="policies")
+    start = start_of(visit.request.GET.get("template", ""))
+    if start is not None:
+        query = visit.request.GET.urlencode()
+        address = visit.address("policy-create", start.kind)
+        return HttpResponseRedirect(f"{address}?{query}")
+    return render(visit, "policy_choice.html", {"starts": STARTS}, place="policies")
 
 
 @page(write=True, methods=("GET", "POST"))
 def create(visit: Visit, kind: str) -> HttpResponse:
     """Write a new policy."""
-    data = visit.request.POST if visit.request.method == "POST" else None
-    form = _form(visit, kind, data, document=_start(visit, kind))
-    if data is None or "add_limit" in data:
-        return _show(visit, form, kind)
+    form = new_form(visit, kind)
+    if _only_shown(visit):
+        return _show(visit, form)
     saved = _save(form, lambda document: _created(visit, document))
     if saved is None:
-        return _show(visit, form, kind, status=422)
-    messages.success(visit.request, f"{saved.name} is written and counts from now on.")
+        return _show(visit, form, status=422)
+    text = gettext("%(name)s is written and counts from now on.")
+    messages.success(visit.request, text % {"name": saved.name})
     return HttpResponseRedirect(visit.address("policy", saved.public_id))
 
 
@@ -62,40 +59,37 @@ def create(visit: Visit, kind: str) -> HttpResponse:
 def edit(visit: Visit, policy_id: str) -> HttpResponse:
     """Write the next revision of a policy."""
     policy = policy_of(visit.account, policy_id)
-    data = visit.request.POST if visit.request.method == "POST" else None
-    form = _form(visit, policy.type, data, policy.document, revision=policy.revision)
-    if data is None or "add_limit" in data:
-        return _show(visit, form, policy.type, policy)
-    saved = _save(
-        form, lambda document: _replaced(visit, policy, form, document), policy
-    )
+    form = edit_form(visit, policy)
+    if _only_shown(visit):
+        return _show(visit, form, policy)
+    if "merge" in visit.request.POST:
+        return _merge(visit, policy, form)
+    try:
+        saved = _save(form, lambda document: _replaced(visit, policy, form, document))
+    except StaleRevision:
+        return _ask_which(visit, policy, form)
     if saved is None:
-        return _show(visit, form, policy.type, policy, status=422)
-    messages.success(visit.request, f"{saved.name} is at revision {saved.revision}.")
+        return _show(visit, form, policy, status=422)
+    text = gettext("%(name)s is at revision %(number)s.")
+    told = text % {"name": saved.name, "number": saved.revision}
+    messages.success(visit.request, told)
     return HttpResponseRedirect(visit.address("policy", saved.public_id))
 
 
-def _save(
-    form: PolicyForm,
-    write: Callable[[Document], Policy],
-    policy: Policy | None = None,
-) -> Policy | None:
+def _only_shown(visit: Visit) -> bool:
+    asked = {"add_limit", "preview"} & set(visit.request.POST)
+    return visit.request.method != "POST" or bool(asked)
+
+
+def _save(form: PolicyForm, write: Callable[[Document], Policy]) -> Policy | None:
     """Write what the form says; None after telling its fields why it cannot be."""
     document = form.parsed()
     if document is None:
         return None
     try:
         return write(document)
-    except NotFound:
+    except (NotFound, StaleRevision):
         raise
-    except StaleRevision:
-        if policy is not None:
-            form.renew(policy.revision)
-        form.add_error(
-            None,
-            "Somebody changed this policy while you wrote. Open it in another tab,"
-            " compare, and save again: what you typed is still here.",
-        )
     except DomainError as error:
         form.blame((each["pointer"], each["detail"]) for each in error.errors)
         if not error.errors:
@@ -117,60 +111,79 @@ def _replaced(
         document=document,
         actor=visit.actor,
         now=visit.now,
-        expected_revision=form.cleaned_data["revision"],
+        # Whoever does not say which revision they saw has seen none.
+        expected_revision=form.cleaned_data["revision"] or 0,
         reason=form.cleaned_data["reason"],
     )
 
 
-def _form(
-    visit: Visit, kind: str, data: Any, document: Document | None, **initial: Any
-) -> PolicyForm:
-    if kind not in FORMS:
-        raise Http404
-    options: dict[str, Any] = {
-        "bots": list(bots(visit.account)[:CHOICES]),
-        "projects": list(projects(visit.account)[:CHOICES]),
-        "webhooks": list(webhooks(visit.account)[:CHOICES]),
-        "document": document,
-        **initial,
-    }
-    if kind == Policy.Type.USAGE:
-        options["timezone"] = visit.account.timezone
-        options["week_start"] = visit.account.week_start
-    return FORMS[kind](data, **options)
-
-
-def _start(visit: Visit, kind: str) -> Document:
-    """Return the draft that the address asks to begin with; mostly an empty one."""
-    if visit.request.method != "GET" or kind != Policy.Type.USAGE:
-        return {}
-    draft = dict(STARTS.get(visit.request.GET.get("start", ""), {}))
-    bot = visit.request.GET.get("bot", "")
-    zone = visit.account.timezone
-    draft["limits"] = [
-        {
-            "metric": limit["metric"],
-            "threshold": limit["threshold"],
-            "window": {"kind": "calendar", "unit": limit["unit"], "timezone": zone},
-        }
-        for limit in draft.get("limits", [])
+def _merge(visit: Visit, policy: Policy, form: PolicyForm) -> HttpResponse:
+    """Show the form with the parts of both that were chosen, to be saved from there."""
+    mine, posted = form.parsed(), visit.request.POST
+    if mine is None:
+        return _show(visit, form, policy, status=422)
+    if posted.get("theirs") != str(policy.revision):
+        return _ask_which(visit, policy, form)
+    taken = [
+        name.removeprefix("take-")
+        for name, choice in posted.items()
+        if name.startswith("take-") and choice == "theirs"
     ]
-    return {**draft, "scope": {"bot": bot} if bot else {}}
+    both = policy_merges.merged(theirs=policy.document, mine=mine, taken=taken)
+    known = {"revision": policy.revision, "reason": form.cleaned_data["reason"]}
+    again = form_of(visit, policy.type, None, both, **known)
+    return _show(visit, again, policy, merged=True)
+
+
+def _ask_which(visit: Visit, policy: Policy, form: PolicyForm) -> HttpResponse:
+    """Show what two people changed and let the later one choose; nothing is lost."""
+    policy.refresh_from_db()
+    known = revisions(visit.account, policy)
+    opened = form.cleaned_data["revision"] or 0
+    before = known.filter(number=opened).first()
+    parts = policy_merges.parts(
+        before=before.document if before else None,
+        theirs=policy.document,
+        mine=form.parsed() or {},
+    )
+    context = {
+        "policy": policy,
+        "sent": _sent(visit),
+        "opened": opened,
+        "theirs": known.filter(number=policy.revision).first(),
+        "parts": parts,
+    }
+    return render(visit, "policy_merge.html", context, place="policies", status=409)
+
+
+def _sent(visit: Visit) -> list[tuple[str, str]]:
+    return [
+        (name, str(value))
+        for name, values in visit.request.POST.lists()
+        if not name.startswith(ASIDE)
+        for value in values
+    ]
 
 
 def _show(
     visit: Visit,
     form: PolicyForm,
-    kind: str,
     policy: Policy | None = None,
     *,
     status: int = 200,
+    merged: bool = False,
 ) -> HttpResponse:
+    kind, posted = form.type_name, visit.request.POST
+    # Who asks for another limit has not ended writing.
+    look = addresses_of if "add_limit" in posted else preview_of
     context = {
         "form": form,
         "policy": policy,
         "kind": kind,
+        "merged": merged,
         "zones": sorted(timezones()) if kind == Policy.Type.USAGE else (),
+        **look(visit, form, policy),
+        **(past_shown(visit, form, policy) if "preview" in posted else {}),
     }
     template = f"policy_form_{kind}.html"
     return render(visit, template, context, place="policies", status=status)

@@ -164,6 +164,8 @@ PAGES = """
 /app/{slug}/policies/{policy_id}/archive/                    op
 /app/{slug}/policies/{policy_id}/blocks/{block_id}/clear/    op
 /app/{slug}/policies/{policy_id}/edit/                       op
+/app/{slug}/policies/{policy_id}/gauges/                     opav
+/app/{slug}/policies/{policy_id}/recent/                     opa
 /app/{slug}/policies/{policy_id}/reset/                      op
 /app/{slug}/policies/{policy_id}/restore/{number}/           op
 /app/{slug}/retention/                                       opav

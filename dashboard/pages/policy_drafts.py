@@ -1,0 +1,37 @@
+"""The live preview of the policy form: fragments that follow what is typed."""
+
+from django.http import HttpResponse
+
+from dashboard.policy_desk import edit_form, new_form, past_shown, preview_of
+from dashboard.visits import Visit, page, render
+from policies.selectors import policy_of
+
+
+@page(write=True, methods=("POST",))
+def of_new(visit: Visit, kind: str) -> HttpResponse:
+    """Say what a new policy would mean."""
+    form = new_form(visit, kind)
+    return render(visit, "parts/policy_preview.html", preview_of(visit, form))
+
+
+@page(write=True, methods=("POST",))
+def past_of_new(visit: Visit, kind: str) -> HttpResponse:
+    """Say what a new policy would have done."""
+    form = new_form(visit, kind)
+    return render(visit, "parts/policy_past.html", past_shown(visit, form))
+
+
+@page(write=True, methods=("POST",))
+def of_edit(visit: Visit, policy_id: str) -> HttpResponse:
+    """Say what the next revision of a policy would mean."""
+    policy = policy_of(visit.account, policy_id)
+    form = edit_form(visit, policy)
+    return render(visit, "parts/policy_preview.html", preview_of(visit, form, policy))
+
+
+@page(write=True, methods=("POST",))
+def past_of_edit(visit: Visit, policy_id: str) -> HttpResponse:
+    """Say what the next revision of a policy would have done."""
+    policy = policy_of(visit.account, policy_id)
+    form = edit_form(visit, policy)
+    return render(visit, "parts/policy_past.html", past_shown(visit, form, policy))

@@ -1,0 +1,126 @@
+"""Where policies are written: the form with what was sent, and the preview of it."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from django.http import Http404
+from django.utils.translation import gettext
+
+from accounts.errors import DomainError
+from accounts.selectors import bots, projects
+from alerts.selectors import webhooks
+from dashboard.policy_draft import PolicyForm
+from dashboard.policy_forms import FORMS
+from dashboard.policy_previews import Draft, draft_of, due_of, past_of
+from dashboard.policy_starts import begun
+from dashboard.usage_form import UsageForm
+from dashboard.visits import Visit, said
+from policies.models import Policy
+from policies.rules import InvalidPolicy, parse
+
+Document = dict[str, Any]
+CHOICES: Final = 500
+
+
+def new_form(visit: Visit, kind: str) -> PolicyForm:
+    """Return the form of a new policy, with what was sent or asked to begin with."""
+    posted = visit.request.method == "POST"
+    begin = {} if posted else begun(visit.account, kind, visit.request.GET.dict())
+    return form_of(visit, kind, visit.request.POST if posted else None, begin)
+
+
+def edit_form(visit: Visit, policy: Policy) -> PolicyForm:
+    """Return the form of a policy, with what was sent or what it says."""
+    data = visit.request.POST if visit.request.method == "POST" else None
+    document, revision = policy.document, policy.revision
+    return form_of(visit, policy.type, data, document, revision=revision)
+
+
+def form_of(
+    visit: Visit, kind: str, data: Any, document: Document, **initial: Any
+) -> PolicyForm:
+    """Return a form of a type of policies. Raises Http404 for no type."""
+    if kind not in FORMS:
+        raise Http404
+    options: dict[str, Any] = {
+        "bots": list(bots(visit.account)[:CHOICES]),
+        "projects": list(projects(visit.account)[:CHOICES]),
+        "document": document,
+        **initial,
+    }
+    if kind == Policy.Type.USAGE:
+        options["webhooks"] = list(webhooks(visit.account)[:CHOICES])
+        options["timezone"] = visit.account.timezone
+        options["week_start"] = visit.account.week_start
+    return FORMS[kind](data, **options)
+
+
+def preview_of(
+    visit: Visit, form: PolicyForm, policy: Policy | None = None
+) -> dict[str, Any]:
+    """Return the quick part of a preview, or what is in its way."""
+    draft = _draft(visit, form, policy)
+    problems = [] if draft else list(_problems(form))
+    return {"draft": draft, "problems": problems, **addresses_of(visit, form, policy)}
+
+
+def addresses_of(
+    visit: Visit, form: PolicyForm, policy: Policy | None = None
+) -> dict[str, str]:
+    """Return where the two parts of a form's preview are."""
+    args = [form.type_name] if policy is None else [policy.public_id]
+    suffix = "-new" if policy is None else ""
+    return {
+        "preview_address": visit.address(f"policy-preview{suffix}", *args),
+        "past_address": visit.address(f"policy-past{suffix}", *args),
+    }
+
+
+def past_shown(
+    visit: Visit, form: PolicyForm, policy: Policy | None = None
+) -> dict[str, Any]:
+    """Return the slow part of a preview; nothing while the form is not right."""
+    document = _document(form)
+    if document is None or document["type"] == Policy.Type.CONTENT:
+        return {}
+    try:
+        if document["type"] == Policy.Type.RETENTION:
+            return {"due": due_of(visit.account, document, visit.now)}
+        return {
+            "past": past_of(visit.account, document, visit.now, policy),
+            "names": form.named(),
+        }
+    except DomainError as error:
+        return {"refused": said(error)}
+
+
+def _draft(visit: Visit, form: PolicyForm, policy: Policy | None) -> Draft | None:
+    document = _document(form)
+    if document is None:
+        return None
+    return draft_of(visit.account, document, form.named(), visit.now, policy)
+
+
+def _document(form: PolicyForm) -> Document | None:
+    """Return the canonical document; a policy needs no name to be looked at."""
+    unnamed = gettext("Draft")
+    if form.is_bound:
+        return form.parsed(unnamed=unnamed)
+    try:
+        return parse({"type": form.type_name, "name": unnamed, **form.before})
+    except InvalidPolicy:
+        return None
+
+
+def _problems(form: PolicyForm) -> Iterator[tuple[str, str]]:
+    """Yield each fault with what people call its field; none of a form not sent."""
+    if not form.is_bound:
+        return
+    forms: list[Any] = [form]
+    if isinstance(form, UsageForm):
+        forms += form.limits
+    for each in forms:
+        errors: Mapping[str, Any] = each.errors if each.is_bound else {}
+        for name, told in errors.items():
+            label = each.fields[name].label if name in each.fields else ""
+            yield from ((str(label), str(detail)) for detail in told)

@@ -1,0 +1,77 @@
+"""What the previews of policies say: spans, moments, and what a bar stands for."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from django import template
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from dashboard.past_windows import Bucket, PastWindows
+from policies.phrases import amount_text, duration_text, unit_text
+
+register = template.Library()
+
+_PER: Final = {
+    "hour": _("%(what)s in the fullest hour of each day"),
+    "span": _("%(what)s in the fullest span of each day"),
+    "day": _("%(what)s of each day"),
+    "week": _("%(what)s of each week"),
+    "month": _("%(what)s of each month"),
+    "quarter": _("%(what)s of each quarter"),
+    "year": _("%(what)s of each year"),
+    "total": _("%(what)s in all, counted from 30 days ago"),
+}
+_LONG: Final = {"month": "M Y", "quarter": "M Y", "year": "Y"}
+
+
+@register.filter
+def span_text(seconds: int) -> str:
+    """Show a span of time in its two largest units."""
+    return duration_text(seconds)
+
+
+@register.filter
+def utc_text(moment: datetime) -> str:
+    """Show a moment in UTC."""
+    return date_format(moment.astimezone(UTC), "D j M, H:i")
+
+
+@register.filter
+def bar_title(bucket: Bucket, past: PastWindows) -> str:
+    """Say which window a bar stands for."""
+    shape = _LONG.get(past.per, "D j M")
+    return date_format(timezone.localtime(bucket.start), shape)
+
+
+@register.filter
+def past_title(past: PastWindows) -> str:
+    """Say what the bars stand for."""
+    metric = past.limit.metric
+    what = gettext("Cost") if metric == "cost" else unit_text(metric, 2).capitalize()
+    return _PER[past.per] % {"what": what}
+
+
+@register.filter
+def past_summary(past: PastWindows) -> str:
+    """Say in a sentence what the picture of a cap on past usage shows."""
+    metric, peak = past.limit.metric, past.peak
+    if peak is None:
+        return gettext("Nothing was used in this time.")
+    told = gettext("Highest: %(amount)s (%(when)s).") % {
+        "amount": amount_text(metric, peak.value),
+        "when": bar_title(peak, past),
+    }
+    cap = amount_text(metric, past.limit.threshold)
+    reached = len(past.reached)
+    if not reached:
+        never = gettext("The cap of %(cap)s was never reached.") % {"cap": cap}
+        return f"{told} {never}"
+    times = gettext("%(reached)s of %(all)s reached the cap of %(cap)s.") % {
+        "reached": reached,
+        "all": len(past.buckets),
+        "cap": cap,
+    }
+    return f"{told} {times}"
