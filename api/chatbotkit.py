@@ -28,7 +28,9 @@ from usage import edits
 
 _MOST: Final = 100
 _CHUNK: Final = 200
-_LISTS: Final = frozenset({"cursor", "order", "take", "type", "botId", "blueprintId"})
+_LISTS: Final = frozenset(
+    {"format", "cursor", "order", "take", "type", "botId", "blueprintId"}
+)
 _META: Final = re.compile(r"meta(?:\.(.+)|\[(.+)\])", re.DOTALL)
 _MODES: Final = tuple(compat.MODES.values())
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from accounts import errors as faults
 from accounts.errors import DomainError, FieldError
+from api import chatbotkit_words
 from api.errors import (
     PROBLEM_TYPE,
     InvalidQuery,
@@ -106,6 +107,8 @@ def statuses_of(path: str, method: str, operation: Schema) -> Sequence[int]:
         found |= {400, 415}
     if "requestBody" in operation:
         found |= {400, 413, 415}
+    if path.startswith(chatbotkit_words.ROUTES):
+        found.add(400)
     named = {parameter.get("name") for parameter in operation.get("parameters", ())}
     if "If-Match" in named:
         found |= {412, 428}

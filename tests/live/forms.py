@@ -30,3 +30,15 @@ def wrong_with(path: str, status: int, media_type: str, body: bytes) -> str:
         return f"its type is {kind}"
     missing = wanted - set(told)
     return f"without {sorted(missing)}" if missing else ""
+
+
+def told_of_an_upstream(path: str, body: bytes) -> bool:
+    """Say whether a gateway's answer tells of an upstream that fails, not of us.
+
+    The accounts that are attacked get upstreams that nobody runs.
+    """
+    try:
+        code = json.loads(body)["error"]["code"]
+    except (ValueError, LookupError, TypeError):
+        return False
+    return path.startswith("/v1/") and str(code).startswith("upstream_")

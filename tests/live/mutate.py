@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import aiohttp
 from yarl import URL
 
-from tests.live.forms import wrong_with
+from tests.live.forms import told_of_an_upstream, wrong_with
 
 _RAW = object()
 # JSON texts that stand for a value; some of them no reader should take.
@@ -248,7 +248,8 @@ async def _one(session, url, role, who, request, tally: Tally) -> None:
     tally.sent += 1
     tally.slowest = max(tally.slowest, seconds)
     tally.statuses[answer.status] += 1
-    fault = f"{answer.status} {raw[:300]!r}" if answer.status >= 500 else ""
+    ours = answer.status >= 500 and not told_of_an_upstream(path, raw)
+    fault = f"{answer.status} {raw[:300]!r}" if ours else ""
     if not fault and answer.status >= 400 and method != "HEAD":
         media_type = answer.headers.get("Content-Type", "")
         fault = wrong_with(path, answer.status, media_type, raw)
