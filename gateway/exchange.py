@@ -1,12 +1,13 @@
 """One request and its answer, as near to the server as ASGI allows.
 
 Bodies are bounded and read in bounded time; headers are bounded. An answer begins
-once; what is sent after the client has gone goes nowhere.
+once; what is sent after the client has gone goes nowhere. One timer an exchange watches
+whatever is waited for: a new deadline is an assignment, not a timer for each chunk.
 """
 
 import asyncio
 import secrets
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from functools import cached_property
 from typing import Any, Final
 
@@ -36,8 +37,13 @@ class Exchange:
     __slots__ = (
         "__dict__",
         "_has_ended",
+        "_is_late",
+        "_loop",
         "_receive",
         "_send",
+        "_task",
+        "_timer",
+        "_until",
         "has_begun",
         "scope",
         "told",
@@ -49,6 +55,12 @@ class Exchange:
         self._send = send
         self.has_begun = False
         self._has_ended = False
+        self._loop = asyncio.get_running_loop()
+        self._task: asyncio.Task[Any] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        # The deadline of what is waited for; 0 while nothing is.
+        self._until = 0.0
+        self._is_late = False
         # Headers that every answer to this request carries.
         self.told: list[Header] = [
             (b"x-request-id", b"req_" + secrets.token_hex(16).encode("ascii")),
@@ -79,10 +91,46 @@ class Exchange:
         if said is not None and said.isdigit() and int(said) > BODY_MAX:
             raise _too_large()
         try:
-            async with asyncio.timeout(BODY_SECONDS):
-                return await self._whole_body()
+            return await self._within(BODY_SECONDS, self._whole_body())
         except TimeoutError:
             raise Refusal(408, "The body did not arrive in time.") from None
+
+    async def _within(self, seconds: float, work: Awaitable[Any]) -> Any:
+        """Await something of this task. Raises TimeoutError."""
+        self._until = until = self._loop.time() + seconds
+        timer = self._timer
+        if timer is None or timer.when() > until:
+            if timer is not None:
+                timer.cancel()
+            self._task = asyncio.current_task()
+            self._timer = self._loop.call_at(until, self._look)
+        try:
+            return await work
+        except asyncio.CancelledError:
+            if self._is_late and self._task is not None:
+                self._is_late = False
+                if self._task.uncancel() <= 0:
+                    raise TimeoutError from None
+            raise
+        finally:
+            self._until = 0.0
+
+    def _look(self) -> None:
+        """End the wait if its deadline has passed, else look again when it does."""
+        self._timer = None
+        if not self._until:
+            return
+        if self._loop.time() < self._until - 0.001:
+            self._timer = self._loop.call_at(self._until, self._look)
+        elif self._task is not None:
+            self._is_late = True
+            self._task.cancel()
+
+    def close(self) -> None:
+        """Watch nothing any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     async def _whole_body(self) -> bytes:
         chunks: list[bytes] = []
@@ -119,8 +167,7 @@ class Exchange:
         """Send a part of the body; False if the client does not take it."""
         part = {"type": "http.response.body", "body": chunk, "more_body": True}
         try:
-            async with asyncio.timeout(SEND_SECONDS):
-                await self._send(part)
+            await self._within(SEND_SECONDS, self._send(part))
         except (TimeoutError, OSError):
             return False
         return True
@@ -130,9 +177,9 @@ class Exchange:
         if self._has_ended:
             return
         self._has_ended = True
+        last = {"type": "http.response.body", "body": chunk}
         try:
-            async with asyncio.timeout(SEND_SECONDS):
-                await self._send({"type": "http.response.body", "body": chunk})
+            await self._within(SEND_SECONDS, self._send(last))
         except (TimeoutError, OSError):
             return
 

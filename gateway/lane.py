@@ -90,6 +90,8 @@ class Gateway:
             # Its text may hold what the client sent: kind and place are logged.
             _LOG.error("a request failed: %s", _traced(error))
             await self._refuse(exchange, _failed())
+        finally:
+            exchange.close()
 
     async def _answer(self, exchange: Exchange) -> None:
         path = exchange.scope["path"].removeprefix(PREFIX)
