@@ -22,6 +22,7 @@ from dashboard.pages import (
     settings,
     start,
     usage,
+    webhooks,
 )
 
 app_name = "dashboard"
@@ -105,6 +106,27 @@ account_pages: list[URLPattern | URLResolver] = [
     path("keys/new/", keys.create, name="key-new"),
     path("keys/<slug:key_id>/revoke/", keys.revoke, name="key-revoke"),
     path("keys/<slug:key_id>/rotate/", keys.rotate, name="key-rotate"),
+    path("webhooks/", webhooks.listing, name="webhooks"),
+    path("webhooks/new/", webhooks.create, name="webhook-new"),
+    path("webhooks/<slug:webhook_id>/", webhooks.detail, name="webhook"),
+    path("webhooks/<slug:webhook_id>/edit/", webhooks.edit, name="webhook-edit"),
+    path("webhooks/<slug:webhook_id>/rotate/", webhooks.rotate, name="webhook-rotate"),
+    path("webhooks/<slug:webhook_id>/enable/", webhooks.enable, name="webhook-enable"),
+    path(
+        "webhooks/<slug:webhook_id>/disable/", webhooks.disable, name="webhook-disable"
+    ),
+    path("webhooks/<slug:webhook_id>/delete/", webhooks.delete, name="webhook-delete"),
+    path("webhooks/<slug:webhook_id>/test/", webhooks.test, name="webhook-test"),
+    path(
+        "webhooks/<slug:webhook_id>/redeliver/",
+        webhooks.redeliver_failed,
+        name="webhook-redeliver-failed",
+    ),
+    path(
+        "webhooks/<slug:webhook_id>/deliveries/<slug:webhook_delivery_id>/redeliver/",
+        webhooks.redeliver,
+        name="webhook-redeliver",
+    ),
     path("gateway/", gateway.overview, name="gateway"),
     path("gateway/try/", gateway.playground, name="playground"),
     path("gateway/upstreams/new/", gateway.create, name="upstream-new"),

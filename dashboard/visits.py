@@ -71,6 +71,7 @@ PLACES: Final = (
     Place("retention", "timer", "Retention"),
     Place("decisions", "scale", "Decisions", facts=True),
     Place("keys", "key-round", "API keys", facts=True),
+    Place("webhooks", "webhook", "Webhooks"),
     Place("gateway", "route", "Gateway"),
     Place("settings", "settings", "Settings"),
 )

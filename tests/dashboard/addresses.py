@@ -6,7 +6,7 @@ def plain_pages(slug):
     at = f"/app/{slug}/"
     names = ["", "gauges/", "policies/", "policies/?type=usage", "bots/", "alerts/"]
     names += ["alerts/?state=open", "conversations/", "retention/", "settings/"]
-    names += ["gateway/", "usage/", "usage/?group=bot&previous=1"]
+    names += ["webhooks/", "gateway/", "usage/", "usage/?group=bot&previous=1"]
     return [at + name for name in names]
 
 
@@ -22,5 +22,5 @@ def writing_pages(slug):
     at = f"/app/{slug}/"
     names = ["policies/new/", "policies/new/usage/", "policies/new/retention/"]
     names += ["policies/new/content/", "gateway/upstreams/new/"]
-    names += ["start/"]
+    names += ["start/", "webhooks/new/"]
     return [at + name for name in [*names, "bots/new/", "keys/new/"]]

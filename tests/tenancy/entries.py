@@ -169,6 +169,17 @@ PAGES = """
 /app/{slug}/policies/{policy_id}/reset/                      op
 /app/{slug}/policies/{policy_id}/restore/{number}/           op
 /app/{slug}/retention/                                       opav
+/app/{slug}/webhooks/                                        opav
+/app/{slug}/webhooks/new/                                    op
+/app/{slug}/webhooks/{webhook_id}/                           opav
+/app/{slug}/webhooks/{webhook_id}/delete/                    op
+/app/{slug}/webhooks/{webhook_id}/deliveries/{webhook_delivery_id}/redeliver/ op
+/app/{slug}/webhooks/{webhook_id}/disable/                   op
+/app/{slug}/webhooks/{webhook_id}/edit/                      op
+/app/{slug}/webhooks/{webhook_id}/enable/                    op
+/app/{slug}/webhooks/{webhook_id}/redeliver/                 op
+/app/{slug}/webhooks/{webhook_id}/rotate/                    op
+/app/{slug}/webhooks/{webhook_id}/test/                      op
 /app/{slug}/start/                                           op
 /app/{slug}/start/bot/                                       op
 /app/{slug}/start/event/                                     op
