@@ -14,6 +14,8 @@ from accounts.errors import NotFound
 from accounts.models import Account
 from audit.models import DecisionRecord
 
+RECENT = 3_000
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # What decisions are chosen by, and the column that holds it.
 FACETS: Final[Mapping[str, str]] = {
@@ -56,6 +58,16 @@ def narrowed(
         first = ids.first_id_at(max(since, _EPOCH))
         found = found.filter(id__gte=first, created_at__gte=since)
     return found if until is None else found.filter(created_at__lt=until)
+
+
+def recent_about(account: Account, policy_id: str) -> QuerySet[DecisionRecord]:
+    """Return the decisions that name a policy, newest first, of the last few thousand.
+
+    They have no index of policies, which every call would pay for; so the search is
+    bounded. The list of decisions finds older ones.
+    """
+    last = decisions(account).values("id")[:RECENT]
+    return decisions(account).filter(id__in=last, policy_id=policy_id)
 
 
 def decision_of(

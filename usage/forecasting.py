@@ -1,5 +1,7 @@
 """The forecast of a policy's counter: reads four weeks of hours, asks the pure one."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -19,22 +21,39 @@ SHORTEST = timedelta(hours=6)
 _HOUR = timedelta(hours=1)
 
 
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """A forecast with what it is made from: what was counted in each past hour.
+
+    Hours without usage are left out; the hour that is under way is not in it.
+    """
+
+    forecast: Forecast
+    history: Mapping[datetime, int] = field(default_factory=dict)
+
+
 def forecast_of(*, policy: Policy, reading: CounterReading, now: datetime) -> Forecast:
     """Say whether and when a counter of a usage policy reaches its threshold.
 
     `reading` is one of `usage.selectors.readings_of(policy=…)`. For a window of less
     than six hours `enough` is False and `reason` is `window_too_short`.
     """
+    return outlook_of(policy=policy, reading=reading, now=now).forecast
+
+
+def outlook_of(*, policy: Policy, reading: CounterReading, now: datetime) -> Outlook:
+    """Return the forecast of a counter together with its past four weeks."""
     length = reading.window.seconds
     rolling = reading.window.kind == "rolling"
     short = length is not None and timedelta(seconds=length) < SHORTEST
     if short or reading.window.unit == "hour":
-        return Forecast(False, "window_too_short", reading.resets_at or now)
+        until = reading.resets_at or now
+        return Outlook(Forecast(False, "window_too_short", until))
     resets_at = reading.resets_at
     if length is not None and (rolling or resets_at is None):
         resets_at = now + min(timedelta(seconds=length), HORIZON)
     history = _history(policy, reading, now)
-    return forecast(
+    found = forecast(
         now=now,
         used=reading.used,
         threshold=reading.threshold,
@@ -44,6 +63,7 @@ def forecast_of(*, policy: Policy, reading: CounterReading, now: datetime) -> Fo
         timezone=policy.account.timezone,
         leaving=_leaving(reading, now) if rolling else (),
     )
+    return Outlook(found, history)
 
 
 def _history(

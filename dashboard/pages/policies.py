@@ -7,8 +7,10 @@ from django.http import HttpResponse
 
 from alerts.models import Alert
 from alerts.selectors import alerts
+from audit.selectors import recent_about
+from dashboard.burn_down import burn_down
 from dashboard.forms import ConfirmForm, ReasonForm, ResetForm
-from dashboard.gauges import dials_of, names_of, subject_text, tightest
+from dashboard.gauges import Dial, dials_of, names_of, subject_text, tightest
 from dashboard.paging import chosen, page_of
 from dashboard.visits import Visit, attempt, page, render
 from policies import selectors
@@ -20,6 +22,7 @@ from usage import edits, resets
 from usage.selectors import readings
 
 READINGS = 50
+DECISIONS = 10
 RECENT = 20
 
 
@@ -36,6 +39,21 @@ def listing(visit: Visit) -> HttpResponse:
 def detail(visit: Visit, policy_id: str) -> HttpResponse:
     """Show a policy."""
     return _show(visit, _policy(visit, policy_id, archived=True))
+
+
+@page()
+def gauges(visit: Visit, policy_id: str) -> HttpResponse:
+    """Render a policy's gauges alone: its page asks for them again and again."""
+    policy = _policy(visit, policy_id, archived=True)
+    return render(visit, "parts/dials.html", _readings(visit, policy))
+
+
+@page(facts=True)
+def recent(visit: Visit, policy_id: str) -> HttpResponse:
+    """Render a policy's last decisions: its page asks for them when it is there."""
+    policy = _policy(visit, policy_id, archived=True)
+    rows = recent_about(visit.account, policy.public_id)[:DECISIONS]
+    return render(visit, "parts/policy_decisions.html", {"rows": rows})
 
 
 @page(write=True, methods=("POST",))
@@ -140,15 +158,33 @@ def _facts(visit: Visit, policy: Policy) -> dict[str, Any]:
             "preview": preview(account=visit.account, policy=policy, now=visit.now),
             "runs": runs(visit.account, policy)[:10],
         }
-    read = readings(account=visit.account, policies=[policy], now=visit.now)
-    dials = dials_of([policy], read)
-    full = any(dial.drawn.level == "over" for dial in dials)
-    more = max(0, len(dials) - READINGS)
+    if policy.type == Policy.Type.CONTENT:
+        return {"status": status(policy.rollout_mode, any_triggered=False)}
+    read = _readings(visit, policy)
+    full = any(dial.drawn.level == "over" for dial in read["dials"])
     return {
-        "dials": dials[:READINGS],
-        "more_dials": more,
+        **read,
+        **_burn_down(visit, read["dials"]),
         "status": status(policy.rollout_mode, any_triggered=full),
     }
+
+
+def _readings(visit: Visit, policy: Policy) -> dict[str, Any]:
+    read = readings(account=visit.account, policies=[policy], now=visit.now)
+    dials = dials_of([policy], read)
+    more = max(0, len(dials) - READINGS)
+    return {"dials": dials[:READINGS], "more_dials": more}
+
+
+def _burn_down(visit: Visit, dials: Sequence[Dial]) -> dict[str, Any]:
+    """Return the chart of the chosen counter, else of the fullest."""
+    wanted = visit.request.GET.get("counter", "")
+    found = [dial for dial in dials if str(dial.reading.counter_id) == wanted]
+    dial = next(iter(found or dials), None)
+    if dial is None:
+        return {}
+    burning = burn_down(dial, visit.now)
+    return {"burning": burning, "burning_data": burning.data()}
 
 
 def _blocks(visit: Visit, policy: Policy) -> list[dict[str, Any]]:

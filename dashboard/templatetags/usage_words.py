@@ -1,11 +1,15 @@
 """What metrics, buckets and groups are called on the pages about usage."""
 
+import json
 from collections.abc import Mapping
 from typing import Final
 
 from django import template
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy, pgettext_lazy
+
+from dashboard.usage_caps import window_text
+from policies.rules import Window
 
 register = template.Library()
 
@@ -58,3 +62,17 @@ def percent(part: int, whole: int) -> str:
         return "—"
     share = part * 100 / whole
     return "< 1 %" if 0 < share < 1 else f"{share:.0f} %"
+
+
+@register.filter
+def as_json(value: object) -> str:
+    """Show a value of a document as its JSON; a side that lacks it has a dash."""
+    if value is None:
+        return "—"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+@register.filter
+def window_name(window: Window) -> str:
+    """Name a limit's window."""
+    return window_text(window)
