@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django import forms
-from django.http import HttpResponse
+from django.contrib import messages
+from django.http import HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
 
-from accounts.errors import NotFound
 from accounts.models import Member
 from accounts.selectors import members
 from alerts import selectors
@@ -70,7 +70,8 @@ def test(visit: Visit) -> HttpResponse:
     wanted = str(form.cleaned_data.get("address", "")).lower()
     found = _told(visit).get(wanted)
     if found is None:
-        raise NotFound
+        messages.error(visit.request, _("Nobody with this address is told."))
+        return HttpResponseRedirect(visit.address("recipients"))
     return attempt(
         visit,
         lambda: send_test(
