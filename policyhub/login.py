@@ -8,8 +8,10 @@ from allauth.account.adapter import DefaultAccountAdapter
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from django.conf import settings
 from django.forms import ValidationError
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseBase
+from django.utils.translation import gettext as _
 
+from dashboard import languages
 from dashboard.joining import invited_address
 
 
@@ -27,8 +29,18 @@ class Door(DefaultAccountAdapter):
         invited = invited_address(self.request)
         only_invited = settings.POLICYHUB_SIGNUP != "open" and invited is not None
         if only_invited and cleaned.casefold() != str(invited).casefold():
-            raise ValidationError(f"The invitation is for {invited}.")
+            told = _("The invitation is for %(address)s.") % {"address": invited}
+            raise ValidationError(told)
         return cleaned
+
+    def post_login(
+        self, request: HttpRequest, user: Any, **details: Any
+    ) -> HttpResponseBase:
+        """Let the browser speak the person's language from now on."""
+        answer: HttpResponseBase = super().post_login(request, user, **details)
+        if user.language:
+            languages.keep(answer, user.language)
+        return answer
 
 
 class SingleSignOn(DefaultSocialAccountAdapter):

@@ -92,6 +92,11 @@ def update_person(
     return fresh
 
 
+def choose_language(*, person: Person, language: str) -> None:
+    """Remember in which language a person reads. No account's history tells of it."""
+    Person.objects.filter(id=person.id).update(language=language)
+
+
 @transaction.atomic
 def remove_member(
     *, member: Member, actor: Actor, now: datetime, reason: str = ""

@@ -142,6 +142,7 @@ PAGES = """
 /app/{slug}/gateway/upstreams/{upstream_id}/edit/            op
 /app/{slug}/gateway/upstreams/{upstream_id}/archive/         op
 /app/{slug}/settings/                                        opav
+/app/{slug}/standing/                                        opav
 /app/{slug}/usage/                                           opav
 /app/{slug}/usage/export.{form}                              opav
 /app/{slug}/settings/save/                                   o
@@ -169,6 +170,23 @@ PAGES = """
 /app/{slug}/policies/{policy_id}/reset/                      op
 /app/{slug}/policies/{policy_id}/restore/{number}/           op
 /app/{slug}/retention/                                       opav
+/app/{slug}/retention/due/                                   opav
+/app/{slug}/retention/erase/                                 o
+/app/{slug}/retention/holds/                                 opav
+/app/{slug}/retention/holds/new/                             op
+/app/{slug}/retention/holds/{hold_id}/                       opav
+/app/{slug}/retention/holds/{hold_id}/release/               op
+/app/{slug}/retention/policies/{retention_policy_id}/        opav
+/app/{slug}/retention/policies/{retention_policy_id}/dry-run.csvopav
+/app/{slug}/retention/policies/{retention_policy_id}/due/    opav
+/app/{slug}/retention/policies/{retention_policy_id}/pause/  op
+/app/{slug}/retention/policies/{retention_policy_id}/resume/ op
+/app/{slug}/retention/runs/                                  opav
+/app/{slug}/retention/runs/export/                           opav
+/app/{slug}/retention/runs/{run_id}/                         opav
+/app/{slug}/retention/runs/{run_id}/confirm/                 op
+/app/{slug}/retention/runs/{run_id}/progress/                opav
+/app/{slug}/try/                                             opav
 /app/{slug}/webhooks/                                        opav
 /app/{slug}/webhooks/new/                                    op
 /app/{slug}/webhooks/{webhook_id}/                           opav
@@ -197,6 +215,7 @@ OPEN = (
     "/join/{token}/",
     "/confirm/{token}/",
     "/theme/",
+    "/language/",
     "/healthz",
     "/readyz",
     "/metrics",
