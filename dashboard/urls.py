@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from dashboard import themes
+from dashboard import languages, themes
 from dashboard.pages import (
     alerts,
     bots,
@@ -11,7 +11,9 @@ from dashboard.pages import (
     conversations,
     decisions,
     doors,
+    erasures,
     gateway,
+    holds,
     keys,
     overview,
     policies,
@@ -19,6 +21,8 @@ from dashboard.pages import (
     policy_edits,
     recipients,
     retention,
+    runs,
+    sandbox,
     settings,
     start,
     usage,
@@ -30,6 +34,7 @@ app_name = "dashboard"
 account_pages: list[URLPattern | URLResolver] = [
     path("", overview.overview, name="overview"),
     path("gauges/", overview.gauges, name="gauges"),
+    path("standing/", overview.standing, name="standing"),
     path("start/", start.start, name="start"),
     path("start/event/", start.event, name="start-event"),
     path("start/bot/", start.bot, name="start-bot"),
@@ -99,6 +104,44 @@ account_pages: list[URLPattern | URLResolver] = [
         name="conversation",
     ),
     path("retention/", retention.overview, name="retention"),
+    path("retention/due/", retention.due, name="retention-due"),
+    path(
+        "retention/policies/<slug:retention_policy_id>/",
+        retention.detail,
+        name="retention-policy",
+    ),
+    path(
+        "retention/policies/<slug:retention_policy_id>/due/",
+        retention.counts,
+        name="retention-counts",
+    ),
+    path(
+        "retention/policies/<slug:retention_policy_id>/dry-run.csv",
+        retention.dry_run,
+        name="dry-run",
+    ),
+    path(
+        "retention/policies/<slug:retention_policy_id>/pause/",
+        retention.change,
+        {"step": "pause"},
+        name="retention-pause",
+    ),
+    path(
+        "retention/policies/<slug:retention_policy_id>/resume/",
+        retention.change,
+        {"step": "resume"},
+        name="retention-resume",
+    ),
+    path("retention/runs/", runs.listing, name="runs"),
+    path("retention/runs/export/", runs.exported, name="runs-export"),
+    path("retention/runs/<slug:run_id>/", runs.detail, name="run"),
+    path("retention/runs/<slug:run_id>/progress/", runs.progress, name="run-progress"),
+    path("retention/runs/<slug:run_id>/confirm/", runs.confirm, name="run-confirm"),
+    path("retention/holds/", holds.listing, name="holds"),
+    path("retention/holds/new/", holds.create, name="hold-new"),
+    path("retention/holds/<slug:hold_id>/", holds.detail, name="hold"),
+    path("retention/holds/<slug:hold_id>/release/", holds.release, name="hold-release"),
+    path("retention/erase/", erasures.erase, name="erase"),
     path("decisions/", decisions.listing, name="decisions"),
     path("decisions/changes/", changes.listing, name="changes"),
     path("decisions/<slug:decision_id>/", decisions.detail, name="decision"),
@@ -127,6 +170,7 @@ account_pages: list[URLPattern | URLResolver] = [
         webhooks.redeliver,
         name="webhook-redeliver",
     ),
+    path("try/", sandbox.sandbox, name="try"),
     path("gateway/", gateway.overview, name="gateway"),
     path("gateway/try/", gateway.playground, name="playground"),
     path("gateway/upstreams/new/", gateway.create, name="upstream-new"),
@@ -163,6 +207,7 @@ account_pages: list[URLPattern | URLResolver] = [
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", doors.landing, name="landing"),
     path("theme/", themes.choose, name="theme"),
+    path("language/", languages.choose, name="language"),
     path("app/", doors.accounts, name="accounts"),
     path("app/new/", doors.create, name="account-new"),
     path("join/<str:token>/", doors.join, name="join"),

@@ -1,35 +1,183 @@
-"""What is let go of: the retention policies, what is due now, and the receipts."""
+"""What is let go of: the policies, what is due by them, and what waits."""
 
-from typing import Any
+import csv
+from collections.abc import Iterator
+from datetime import UTC
+from io import StringIO
+from typing import Any, Final
 
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
+from django.utils.translation import gettext
 
+from accounts.errors import NotFound
+from dashboard import charts
+from dashboard.forms import ReasonForm
 from dashboard.gauges import names_of
 from dashboard.paging import page_of
-from dashboard.visits import Visit, page, render
+from dashboard.visits import Visit, attempt, page, render
 from policies.models import Policy
-from policies.selectors import policies
-from retention.jobs import job_of
-from retention.selectors import due_of, runs
+from policies.selectors import policies, policy_of
+from retention.dry_runs import MOST_ROWS, due_rows
+from retention.jobs import default_jobs, job_of
+from retention.models import PruneRun
+from retention.previews import HISTOGRAM_DAYS, preview
+from retention.receipts import OPEN
+from retention.selectors import due_of, forgotten_holds, live_holds, runs
+from usage import edits
 
 # Each row counts in the database what is due, so a page has few of them.
-ROWS = 5
-RUNS = 15
+ROWS: Final = 5
+RUNS: Final = 8
+MODES: Final = {"pause": "shadow", "resume": "enforce"}
 
 
 @page()
 def overview(visit: Visit) -> HttpResponse:
-    """Show the retention policies with what is due, and the recent runs."""
-    written = policies(visit.account, type=Policy.Type.RETENTION)
-    shown = page_of(written, visit.request, size=ROWS)
+    """Show the retention policies, what waits for a person, and the recent runs."""
+    table = _table(visit)
+    enforced = [row["policy"] for row in table["rows"] if row["enforced"]]
     context = {
-        "page": shown,
-        "rows": [_row(visit, policy) for policy in shown.rows],
+        **table,
+        "house": default_jobs(visit.account, enforced, visit.now),
+        "waiting": [run for run in table["open_runs"] if run.state == "waiting"],
+        "holds": live_holds(visit.account, visit.now).count(),
+        "forgotten": forgotten_holds(visit.account, visit.now).count(),
         "runs": runs(visit.account)[:RUNS],
+        "tab": "retention",
     }
     return render(visit, "retention.html", context, place="retention")
 
 
-def _row(visit: Visit, policy: Policy) -> dict[str, Any]:
-    due, oldest = due_of(job_of(policy, visit.now))
-    return {"policy": policy, "names": names_of(policy), "due": due, "oldest": oldest}
+@page()
+def due(visit: Visit) -> HttpResponse:
+    """Show the same table with what is due now: counted, so asked for apart."""
+    table = _table(visit)
+    for row in table["rows"]:
+        row["due"], row["oldest"] = due_of(job_of(row["policy"], visit.now))
+    return render(visit, "parts/retention_rows.html", {**table, "counted": True})
+
+
+@page()
+def detail(visit: Visit, retention_policy_id: str) -> HttpResponse:
+    """Show what a policy would delete now; the counts come as a fragment."""
+    policy = _policy(visit, retention_policy_id)
+    counted = "counted" in visit.request.GET
+    context = {
+        "policy": policy,
+        "names": names_of(policy),
+        "runs": list(runs(visit.account, policy)[:RUNS]),
+        "pause_form": ReasonForm(auto_id="pause_%s"),
+        "tab": "retention",
+        **(_counted(visit, policy) if counted else {}),
+    }
+    return render(visit, "retention_policy.html", context, place="retention")
+
+
+@page()
+def counts(visit: Visit, retention_policy_id: str) -> HttpResponse:
+    """Show what is due by a policy, with the ages of all in its scope."""
+    policy = _policy(visit, retention_policy_id)
+    context = {"policy": policy, **_counted(visit, policy)}
+    return render(visit, "parts/retention_due.html", context)
+
+
+@page()
+def dry_run(visit: Visit, retention_policy_id: str) -> HttpResponse:
+    """Give the list of what a run would delete now, as CSV."""
+    policy = _policy(visit, retention_policy_id)
+    answer = StreamingHttpResponse(
+        _lines(visit, policy), content_type="text/csv; charset=utf-8"
+    )
+    name = f"dry-run-{policy.public_id}.csv"
+    answer["Content-Disposition"] = f'attachment; filename="{name}"'
+    answer["Cache-Control"] = "no-store"
+    # A response that streams is one of Django's responses all the same.
+    return answer  # type: ignore[return-value]
+
+
+@page(write=True, methods=("POST",))
+def change(visit: Visit, retention_policy_id: str, step: str) -> HttpResponse:
+    """Pause a policy, so that it only says what it would delete, or resume it."""
+    policy = _policy(visit, retention_policy_id)
+    form = ReasonForm(visit.request.POST, auto_id="pause_%s")
+    if not form.is_valid():
+        context = {"policy": policy, "names": names_of(policy), "pause_form": form}
+        context |= {"runs": list(runs(visit.account, policy)[:RUNS])}
+        return render(
+            visit, "retention_policy.html", context, place="retention", status=422
+        )
+    paused = gettext("%(name)s is paused: it deletes nothing until it is resumed.")
+    resumed = gettext("%(name)s deletes again, from the next minute on.")
+    return attempt(
+        visit,
+        lambda: edits.replace_policy(
+            policy=policy,
+            document={**policy.document, "rollout_mode": MODES[step]},
+            actor=visit.actor,
+            now=visit.now,
+            expected_revision=policy.revision,
+            reason=form.cleaned_data["reason"],
+        ),
+        done=(paused if step == "pause" else resumed) % {"name": policy.name},
+        back=visit.address("retention-policy", policy.public_id),
+    )
+
+
+def _policy(visit: Visit, public_id: str) -> Policy:
+    policy = policy_of(visit.account, public_id)
+    if policy.type != Policy.Type.RETENTION:
+        raise NotFound
+    return policy
+
+
+def _table(visit: Visit) -> dict[str, Any]:
+    written = policies(visit.account, type=Policy.Type.RETENTION)
+    shown = page_of(written, visit.request, size=ROWS)
+    ended = runs(visit.account).filter(policy__in=shown.rows, state="completed")
+    last = ended.order_by("policy_id", "-started_at").distinct("policy_id")
+    successes = {run.policy_id: run for run in last}
+    open_runs = list(runs(visit.account).filter(state__in=OPEN)[:50])
+    going = {run.policy_id: run for run in open_runs}
+    rows = [
+        {
+            "policy": policy,
+            "names": names_of(policy),
+            "enforced": policy.rollout_mode == Policy.Rollout.ENFORCE,
+            "success": successes.get(policy.id),
+            "run": going.get(policy.id),
+        }
+        for policy in shown.rows
+    ]
+    return {"page": shown, "rows": rows, "open_runs": open_runs}
+
+
+def _counted(visit: Visit, policy: Policy) -> dict[str, Any]:
+    found = preview(account=visit.account, policy=policy, now=visit.now)
+    bins = found["histogram"]
+    drawn = charts.cut(
+        [each["count"] for each in bins], (0, *HISTOGRAM_DAYS), found["max_age_days"]
+    )
+    past, split = set(drawn.past), drawn.split
+    marks = [
+        {**each, "bar": bar, "past": n in past, "split": n == split}
+        for n, (each, bar) in enumerate(zip(bins, drawn.drawn.bars, strict=True))
+    ]
+    waiting = runs(visit.account, policy).filter(state=PruneRun.State.WAITING).first()
+    return {"preview": found, "cut": drawn, "marks": marks, "waiting_run": waiting}
+
+
+def _lines(visit: Visit, policy: Policy) -> Iterator[str]:
+    """Yield the lines of a dry run; ids and moments are never formulas."""
+    written = StringIO()
+    lines = csv.writer(written)
+    job = job_of(policy, visit.now)
+    lines.writerow(["id", "last_active_at", "due_under", "at"])
+    at = f"{visit.now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    for count, (public_id, moment) in enumerate(due_rows(job, most=MOST_ROWS)):
+        told = f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        lines.writerow([public_id, told, policy.public_id, at])
+        if count % 500 == 0:
+            yield written.getvalue()
+            written.seek(0)
+            written.truncate()
+    yield written.getvalue()

@@ -6,7 +6,15 @@ def plain_pages(slug):
     at = f"/app/{slug}/"
     names = ["", "gauges/", "policies/", "policies/?type=usage", "bots/", "alerts/"]
     names += ["alerts/?state=open", "conversations/", "retention/", "settings/"]
-    names += ["webhooks/", "gateway/", "usage/", "usage/?group=bot&previous=1"]
+    names += [
+        "try/",
+        "webhooks/",
+        "gateway/",
+        "usage/",
+        "standing/",
+        "usage/?group=bot&previous=1",
+    ]
+    names += ["retention/due/", "retention/runs/", "retention/holds/"]
     return [at + name for name in names]
 
 
@@ -22,5 +30,6 @@ def writing_pages(slug):
     at = f"/app/{slug}/"
     names = ["policies/new/", "policies/new/usage/", "policies/new/retention/"]
     names += ["policies/new/content/", "gateway/upstreams/new/"]
+    names += ["retention/holds/new/"]
     names += ["start/", "webhooks/new/"]
     return [at + name for name in [*names, "bots/new/", "keys/new/"]]
