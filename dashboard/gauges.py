@@ -42,7 +42,7 @@ def tightest(
     account: Account, policies: Sequence[Policy], now: datetime
 ) -> dict[str, Dial]:
     """Return the tightest reading of each policy, by the policy's public id."""
-    read = readings(account=account, policies=list(policies), now=now)
+    read = readings(account=account, policies=list(policies), now=now, most=1)
     first: dict[str, Dial] = {}
     for dial in dials_of(policies, read):
         first.setdefault(dial.policy.public_id, dial)

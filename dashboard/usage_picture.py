@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext, ngettext
@@ -156,10 +156,21 @@ class Picture:
         return ceiling(max([highest, *near]))
 
 
-def picture(visit: Visit, asked: Asked, known: Sequence[Named]) -> Picture:
-    """Read and lay out what was asked for."""
-    live = selectors.policies(visit.account, type=Policy.Type.USAGE)[:MOST_POLICIES]
-    exact, partial = sorted_out(live, asked)
+def usage_policies(visit: Visit) -> QuerySet[Policy]:
+    """Return the policies whose caps may be drawn."""
+    return selectors.policies(visit.account, type=Policy.Type.USAGE)[:MOST_POLICIES]
+
+
+def picture(
+    visit: Visit,
+    asked: Asked,
+    known: Sequence[Named],
+    policies: Iterable[Policy],
+    *,
+    with_events: bool = True,
+) -> Picture:
+    """Read and lay out what was asked for; blocks and crossings if they are wanted."""
+    exact, partial = sorted_out(policies, asked)
     offered = choices(visit.account, asked, exact)
     choice = chosen(asked, offered, exact)
     lead = _lead(visit, asked, choice)
@@ -174,8 +185,8 @@ def picture(visit: Visit, asked: Asked, known: Sequence[Named]) -> Picture:
         choice=choice,
         caps=caps(exact, asked, choice),
         partial=partial,
-        stays=_stays(visit, asked, exact),
-        marks=_marks(visit, asked, exact),
+        stays=_stays(visit, asked, exact) if with_events else [],
+        marks=_marks(visit, asked, exact) if with_events else [],
     )
 
 

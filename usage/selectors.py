@@ -7,8 +7,9 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from django.db.models import QuerySet, Sum
-from django.db.models.functions import TruncDay, TruncHour
+from django.db.models import F, QuerySet, Sum
+from django.db.models import Window as Over
+from django.db.models.functions import RowNumber, TruncDay, TruncHour
 
 from accounts.models import Account
 from policies.models import Policy
@@ -50,16 +51,21 @@ class CounterReading:
 
 
 def readings(
-    *, account: Account, policies: Sequence[Policy], now: datetime
+    *,
+    account: Account,
+    policies: Sequence[Policy],
+    now: datetime,
+    most: int | None = None,
 ) -> dict[str, list[CounterReading]]:
     """Return the current readings of usage policies, by the policy's public id.
 
     A limit that is counted in one shared counter has a reading also before anything
-    was counted.
+    was counted. `most` takes only so many counters of each limit: the fullest.
     """
     usage = [policy for policy in policies if policy.type == Policy.Type.USAGE]
     rows: dict[UUID, list[Counter]] = {policy.id: [] for policy in usage}
-    for row in _current(account, usage, now):
+    current = _current(account, usage, now)
+    for row in current if most is None else _fullest(current, most):
         rows[row.policy_id].append(row)
     return {
         policy.public_id: _readings(policy, rows[policy.id], now) for policy in usage
@@ -173,6 +179,15 @@ def _current(
     rows = rows.exclude(window_end__lte=now, is_head=False)
     # A window that a late event opened is not current, even if it reaches to now.
     return rows.exclude(kind="fixed", is_head=False).order_by("id")
+
+
+def _fullest(rows: QuerySet[Counter], most: int) -> QuerySet[Counter]:
+    rank = Over(
+        RowNumber(),
+        partition_by=["policy", "limit_key"],
+        order_by=[(F("used") + F("held")).desc(), "id"],
+    )
+    return rows.annotate(rank=rank).filter(rank__lte=most)
 
 
 def _readings(

@@ -1,30 +1,48 @@
 """The first page: what is tightest now, what was used, what wants attention."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
 from django.http import HttpResponse
 
 from alerts.selectors import open_alerts
 from dashboard.gauges import Dial, dials_of
-from dashboard.usage_chart import chart_of_days
+from dashboard.usage_picture import Picture, picture, usage_policies
+from dashboard.usage_query import SPANS, Asked, asked
+from dashboard.usage_series import Named, offered
+from dashboard.usage_svg import svg_of
 from dashboard.visits import Visit, page, render
 from policies.models import Policy
-from policies.selectors import blocks, policies
+from policies.rules import METRICS
+from policies.selectors import blocks
+from retention.selectors import runs
 from usage.selectors import readings
 
-DAYS = 30
 DIALS = 6
-# More policies than these are read on the policies' own page.
-POLICIES = 100
+LISTED = 5
 
 
 @page()
 def overview(visit: Visit) -> HttpResponse:
-    """Show the tightest policies, the tokens of each day and the open alerts."""
-    live = blocks(visit.account, live_at=visit.now).filter(enforced=True)
+    """Show the tightest policies, what each bot used and the open alerts."""
+    known = offered(visit.account, with_keys=False)
+    wanted = _wanted(visit)
+    written = list(usage_policies(visit))
+    used = picture(visit, wanted, known, written, with_events=False)
     context = {
-        "dials": _dials(visit),
-        "chart": chart_of_days(visit.account, days=DAYS, now=visit.now),
-        "alerts": open_alerts(visit.account).order_by("-id")[:5],
-        "blocks": live[:5],
+        "policies": written,
+        "dials": _dials(visit, written, wanted),
+        "asked": wanted,
+        "known": [each for each in known if each.kind == "bot"],
+        "strange": _strange(wanted, known),
+        "picture": used,
+        "drawn": svg_of(used),
+        "whole": visit.address("usage") + wanted.query(),
+        "alerts": open_alerts(visit.account).order_by("-id")[:LISTED],
+        "metrics": METRICS,
+        "spans": [*SPANS.items()],
+        "is_new": _is_new(used, known, written),
     }
     return render(visit, "overview.html", context, place="overview")
 
@@ -32,11 +50,52 @@ def overview(visit: Visit) -> HttpResponse:
 @page()
 def gauges(visit: Visit) -> HttpResponse:
     """Render the gauges alone: the overview asks for them again and again."""
-    return render(visit, "parts/dials.html", {"dials": _dials(visit)})
+    written = list(usage_policies(visit))
+    return render(visit, "parts/dials.html", {"dials": _dials(visit, written)})
 
 
-def _dials(visit: Visit) -> list[Dial]:
-    written = policies(visit.account, type=Policy.Type.USAGE)
-    live = list(written.exclude(rollout_mode=Policy.Rollout.OFF)[:POLICIES])
-    read = readings(account=visit.account, policies=live, now=visit.now)
+@page()
+def standing(visit: Visit) -> HttpResponse:
+    """Render who is blocked and what retention does: the overview asks for it."""
+    live = blocks(visit.account, live_at=visit.now).filter(enforced=True)
+    last = list(runs(visit.account)[:LISTED])
+    waiting = [
+        run for run in last if run.state in (run.State.WAITING, run.State.PAUSED)
+    ]
+    context: dict[str, Any] = {
+        "blocks": live[:LISTED],
+        "run": next(iter(waiting or last), None),
+        "waits": bool(waiting),
+    }
+    return render(visit, "parts/standing.html", context)
+
+
+def _wanted(visit: Visit) -> Asked:
+    """Return what the address asks for; without a bot, by bot."""
+    wanted = asked(visit.request.GET, visit.account, visit.now, with_keys=False)
+    if "bot" in wanted.named:
+        return replace(wanted, group_by=None)
+    return replace(wanted, group_by="bot")
+
+
+def _dials(
+    visit: Visit, written: Sequence[Policy], wanted: Asked | None = None
+) -> list[Dial]:
+    """Return the fullest gauges; if a bot is asked for, of what can concern it."""
+    live = [each for each in written if each.rollout_mode != Policy.Rollout.OFF]
+    if wanted is not None and wanted.filters.bot is not None:
+        bot = wanted.filters.bot
+        live = [each for each in live if each.scope_bot_id in (None, bot)]
+    read = readings(account=visit.account, policies=live, now=visit.now, most=DIALS)
     return dials_of(live, read)[:DIALS]
+
+
+def _strange(wanted: Asked, known: Sequence[Named]) -> str:
+    """Return a bot that the list does not offer: gone, or one of too many."""
+    named = wanted.named.get("bot", "")
+    return "" if any(each.id == named for each in known) else named
+
+
+def _is_new(used: Picture, known: Sequence[Named], written: Sequence[Policy]) -> bool:
+    """Say whether there is nothing here but the account."""
+    return used.is_empty and not (known or written)

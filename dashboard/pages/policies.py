@@ -11,7 +11,9 @@ from audit.selectors import recent_about
 from dashboard.burn_down import burn_down
 from dashboard.forms import ConfirmForm, ReasonForm, ResetForm
 from dashboard.gauges import Dial, dials_of, names_of, subject_text, tightest
-from dashboard.paging import chosen, page_of
+from dashboard.paging import page_of
+from dashboard.policy_filters import asked_policies
+from dashboard.policy_starts import STARTS
 from dashboard.visits import Visit, attempt, page, render
 from policies import selectors
 from policies.models import Block, Policy
@@ -29,9 +31,15 @@ RECENT = 20
 @page()
 def listing(visit: Visit) -> HttpResponse:
     """List the policies with their rules, modes and tightest readings."""
-    kind = chosen(visit.request, "type", Policy.Type.values)
-    shown = page_of(selectors.policies(visit.account, type=kind), visit.request)
-    context = {"page": shown, "rows": _rows(visit, shown.rows), "kind": kind}
+    wanted = asked_policies(visit)
+    shown = page_of(wanted.rows(visit), visit.request)
+    context = {
+        "page": shown,
+        "rows": _rows(visit, shown.rows),
+        "wanted": wanted,
+        "choices": wanted.choices,
+        "starts": STARTS,
+    }
     return render(visit, "policies.html", context, place="policies")
 
 
@@ -170,10 +178,11 @@ def _facts(visit: Visit, policy: Policy) -> dict[str, Any]:
 
 
 def _readings(visit: Visit, policy: Policy) -> dict[str, Any]:
-    read = readings(account=visit.account, policies=[policy], now=visit.now)
+    read = readings(
+        account=visit.account, policies=[policy], now=visit.now, most=READINGS + 1
+    )
     dials = dials_of([policy], read)
-    more = max(0, len(dials) - READINGS)
-    return {"dials": dials[:READINGS], "more_dials": more}
+    return {"dials": dials[:READINGS], "more_dials": len(dials) > READINGS}
 
 
 def _burn_down(visit: Visit, dials: Sequence[Dial]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from django.http import Http404, HttpResponse, JsonResponse
 
 from accounts.tables import csv_text
 from dashboard.usage_caps import focus
-from dashboard.usage_picture import Picture, as_data, picture
+from dashboard.usage_picture import Picture, as_data, picture, usage_policies
 from dashboard.usage_query import BUCKETS, SPANS, Asked, asked
 from dashboard.usage_series import Named, offered
 from dashboard.usage_svg import svg_of
@@ -27,7 +27,7 @@ PARTIAL_LISTED: Final = 8
 def usage(visit: Visit) -> HttpResponse:
     """Show what was used over time beside the caps on it."""
     wanted, known = _wanted(visit)
-    shown = picture(visit, wanted, known)
+    shown = picture(visit, wanted, known, usage_policies(visit))
     context = {
         "asked": wanted,
         "picture": shown,
@@ -49,7 +49,7 @@ def export(visit: Visit, form: str) -> HttpResponse:
     if form not in FORMS:
         raise Http404
     wanted, known = _wanted(visit)
-    rows = _rows(picture(visit, wanted, known))
+    rows = _rows(picture(visit, wanted, known, usage_policies(visit)))
     name = f"usage-{visit.account.slug}-{wanted.edges[0]:%Y-%m-%d}"
     if form == "json":
         answer: HttpResponse = JsonResponse({"data": rows})

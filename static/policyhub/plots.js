@@ -149,6 +149,7 @@
     ];
     options.bands = [{ series: [2, 3], fill: colour("--cone") }];
     options.axes[1].scale = "y";
+    options.axes[0].space = 150;
     const now = (u) => {
       const at = Math.round(u.valToPos(data.now, "x", true));
       u.ctx.save();
