@@ -25,6 +25,8 @@ from django.http import (
 from django.shortcuts import render as render_template
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_noop as _
 
 from accounts import selectors
 from accounts.actors import Actor
@@ -61,19 +63,20 @@ class Place(NamedTuple):
 
 
 PLACES: Final = (
-    Place("start", "rocket", "Get started", first=True),
-    Place("overview", "gauge", "Overview"),
-    Place("usage", "chart-column", "Usage"),
-    Place("policies", "shield", "Policies"),
-    Place("bots", "bot", "Bots"),
-    Place("alerts", "bell", "Alerts"),
-    Place("conversations", "messages-square", "Conversations"),
-    Place("retention", "timer", "Retention"),
-    Place("decisions", "scale", "Decisions", facts=True),
-    Place("keys", "key-round", "API keys", facts=True),
-    Place("webhooks", "webhook", "Webhooks"),
-    Place("gateway", "route", "Gateway"),
-    Place("settings", "settings", "Settings"),
+    Place("start", "rocket", _("Get started"), first=True),
+    Place("overview", "gauge", _("Overview")),
+    Place("usage", "chart-column", _("Usage")),
+    Place("policies", "shield", _("Policies")),
+    Place("bots", "bot", _("Bots")),
+    Place("alerts", "bell", _("Alerts")),
+    Place("conversations", "messages-square", _("Conversations")),
+    Place("retention", "timer", _("Retention")),
+    Place("decisions", "scale", _("Decisions"), facts=True),
+    Place("keys", "key-round", _("API keys"), facts=True),
+    Place("webhooks", "webhook", _("Webhooks")),
+    Place("gateway", "route", _("Gateway")),
+    Place("try", "flask-conical", _("Sandbox")),
+    Place("settings", "settings", _("Settings")),
 )
 
 
@@ -219,7 +222,7 @@ def _navigation(visit: Visit, place: str) -> list[Entry]:
         Entry(
             address=visit.address(each.name),
             icon=each.icon,
-            label=each.label,
+            label=gettext(each.label),
             current=each.name == place,
             badge=unseen if each.name == "alerts" else 0,
         )
