@@ -12,12 +12,15 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from unittest import mock
 
 import psycopg
 
+from policyhub import parts
 from policyhub.embedded import home, postgres, state, valkey
+from policyhub.env import ENV
 from tests.faults.nursery import Forked, Nursery
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -211,10 +214,9 @@ class House:
 
     def lane(self, name: str = "lane", **extra: str) -> Part:
         port = free_port()
-        argv = [sys.executable, "-m", "uvicorn", "policyhub.asgi:app"]
-        argv += ["--host", "127.0.0.1", "--port", str(port), "--lifespan", "on"]
-        argv += ["--loop", "uvloop", "--http", "httptools", "--no-access-log"]
-        argv += ["--log-level", "warning", "--timeout-graceful-shutdown", "2"]
+        # The command of `manage.py up`, by which production starts it too.
+        with mock.patch.object(parts, "ENV", replace(ENV, port=port, lane_workers=1)):
+            argv = parts.lane().argv
 
         def answers() -> bool:
             with socket.socket() as connection:

@@ -85,16 +85,18 @@ def _become_a_lane(order: dict) -> None:
         loop="uvloop",
         http="httptools",
         access_log=False,
+        server_header=False,
         log_level="warning",
+        timeout_keep_alive=75,
         timeout_graceful_shutdown=2,
     )
 
 
 def main() -> None:
-    import uvicorn.protocols.http.httptools_impl  # noqa: F401 (before any fork)
-    import uvloop  # noqa: F401
+    import uvloop  # noqa: F401 (before any fork)
 
-    import policyhub.asgi  # noqa: F401
+    import policyhub.asgi
+    import policyhub.lane_server  # noqa: F401 (its protocol is the lane's)
 
     # A fork that has ended leaves nothing that would have to be waited for.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
