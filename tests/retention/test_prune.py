@@ -1,18 +1,15 @@
 """Pruning by policy: what is due goes, what is not stays, and a receipt says so."""
 
-from datetime import timedelta
 from hashlib import sha256
 
 import pytest
 
 from accounts.actors import SYSTEM
-from accounts.errors import NotFound, UnknownReference
 from accounts.models import Account, Bot
-from alerts.models import Alert, Delivery
 from policies.models import Policy
 from policies.rules import Scope
 from policies.services import archive_policy
-from retention import previews, selectors, targets
+from retention import targets
 from retention.models import PruneRun
 from retention.services import prune_due
 from tests.retention.house import DAY, NOW, House, left, texts
@@ -236,186 +233,6 @@ def test_the_receipt_says_which_rule_up_to_when_and_by_whom(house):
     assert run.trigger == "admin"
     assert run.digest == sha256(row.id.bytes).hexdigest()
     assert run.finished_at >= run.started_at == NOW
-
-
-# --- The guard of 20 % ------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("due", "young", "state"),
-    [(1, 4, "completed"), (2, 7, "waiting"), (1, 0, "waiting")],
-)
-def test_a_new_policy_that_takes_over_a_fifth_waits(house, due, young, state):
-    house.young(young)
-    for _ in range(due):
-        house.conversation(31)
-
-    run = house.prune(house.policy())
-
-    assert run.state == state
-    assert Conversation.objects.count() == young + (due if state == "waiting" else 0)
-
-
-def test_a_waiting_run_is_one_receipt_and_one_alert(house):
-    house.conversation(31)
-    policy = house.policy()
-
-    first = house.prune(policy)
-    second = house.prune(policy, now=house.now + timedelta(minutes=1))
-
-    assert first.id == second.id
-    assert PruneRun.objects.count() == 1
-    assert Alert.objects.get().kind == "retention_paused"
-    assert Delivery.objects.count() == 1
-
-
-def test_a_person_confirms(house):
-    house.conversation(31)
-    policy = house.policy()
-    house.prune(policy)
-
-    run = house.prune(policy, confirmed=True, trigger="admin")
-
-    assert (run.state, run.remaining) == ("completed", 0)
-    assert (run.confirmed_by, run.confirmed_at) == ("admin", house.now)
-    assert not Conversation.objects.exists()
-    assert Alert.objects.get().state == "resolved"
-
-
-def test_what_comes_of_age_later_needs_nobody(house):
-    for _ in range(3):
-        house.conversation(29, written=29)
-    policy = house.policy()
-
-    run = house.prune(policy, now=house.now + 1.5 * DAY)
-
-    assert run.state == "completed"
-    assert not Conversation.objects.exists()
-
-
-def test_what_nobody_pruned_for_a_day_waits(house):
-    for _ in range(3):
-        house.conversation(29, written=29)
-    policy = house.policy()
-
-    run = house.prune(policy, now=house.now + 2.1 * DAY)
-
-    assert (run.state, run.waiting_for) == ("waiting", "share")
-
-
-def test_history_that_is_imported_later_waits(house):
-    house.young(3)
-    policy = house.policy()
-    house.now += DAY
-    house.conversation(30.5)
-
-    run = house.prune(policy)
-
-    assert (run.state, run.due, run.total) == ("waiting", 1, 4)
-
-
-def test_a_run_that_waited_for_what_is_gone_ends(house):
-    house.conversation(31)
-    policy = house.policy()
-    run = house.prune(policy)
-    Conversation.objects.all().delete()
-
-    assert house.prune(policy) is None
-    run.refresh_from_db()
-    assert run.state == "stopped"
-
-
-def test_a_run_that_is_no_large_share_any_more_goes_on(house):
-    house.conversation(31)
-    policy = house.policy()
-    waiting = house.prune(policy)
-    house.young()
-
-    run = house.prune(policy)
-
-    assert (run.id, run.state) == (waiting.id, "completed")
-    assert run.confirmed_at is None
-
-
-# --- Overdue ----------------------------------------------------------------------
-
-
-def test_a_day_overdue_is_told_once_and_resolved_when_it_is_gone(house):
-    house.conversation(31)
-    policy = house.policy()
-
-    def kinds():
-        found = Alert.objects.exclude(state="resolved").order_by("kind")
-        return list(found.values_list("kind", flat=True))
-
-    house.prune(policy, now=house.now + timedelta(hours=23))
-    assert kinds() == ["retention_paused"]
-    house.prune(policy, now=house.now + timedelta(hours=24))
-    house.prune(policy, now=house.now + timedelta(hours=50))
-    assert kinds() == ["retention_overdue", "retention_paused"]
-
-    house.prune(policy, now=house.now + timedelta(hours=51), confirmed=True)
-    assert kinds() == []
-
-
-# --- Reads ------------------------------------------------------------------------
-
-
-def test_a_preview_deletes_nothing_and_is_right(house):
-    rows = [house.conversation(age) for age in (0.5, 3, 29, 31, 400)]
-    policy = house.policy(rollout_mode="shadow")
-
-    shown = previews.preview(account=house.account, policy=policy, now=house.now)
-
-    assert (shown["due"], shown["held"], shown["total"]) == (2, 0, 5)
-    assert shown["oldest"] == NOW - 400 * DAY
-    assert shown["sample"] == [rows[4].public_id, rows[3].public_id]
-    counts = {row["from_days"]: row["count"] for row in shown["histogram"]}
-    assert counts[0] == counts[1] == counts[14] == counts[30] == counts[365] == 1
-    assert sum(counts.values()) == 5
-    assert Conversation.objects.count() == 5
-
-
-def test_a_preview_takes_a_draft(house):
-    house.conversation(8)
-    draft = house.policy(days=7).document
-
-    shown = previews.preview(account=house.account, policy=draft, now=house.now)
-
-    assert shown["due"] == 1
-
-
-@pytest.mark.parametrize("bot", ["bot_x", "nobody"])
-def test_a_draft_about_something_unknown_is_refused(house, bot):
-    draft = {**house.policy().document, "scope": {"bot": bot}}
-
-    with pytest.raises(UnknownReference):
-        previews.preview(account=house.account, policy=draft, now=house.now)
-
-
-def test_what_is_pending_is_visible(house):
-    house.conversation(31)
-    policy = house.policy()
-    run = house.prune(policy)
-
-    (row,) = selectors.pending(house.account, house.now)
-
-    assert (row.policy, row.due, row.last_run, row.open_run) == (policy, 1, run, run)
-    assert (row.oldest, row.overdue_since) == (NOW - 31 * DAY, NOW)
-    assert row.last_success is None
-
-
-def test_receipts_are_the_accounts_own(house):
-    house.conversation(31)
-    run = house.prune(house.policy(), confirmed=True)
-    stranger = House("charlie")
-
-    assert selectors.run_of(house.account, run.public_id) == run
-    assert list(selectors.runs(house.account, run.policy)) == [run]
-    assert not selectors.runs(stranger.account).exists()
-    for public_id in (run.public_id, "run_x"):
-        with pytest.raises(NotFound):
-            selectors.run_of(stranger.account, public_id)
 
 
 def test_a_bot_that_moved_takes_its_conversations_along(house):
