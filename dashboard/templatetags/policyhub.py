@@ -11,9 +11,11 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_noop as _
 
+from dashboard import amounts
 from dashboard.themes import theme_of
-from policies import phrases
 from policies.rules import sentence
 
 register = template.Library()
@@ -21,32 +23,32 @@ register = template.Library()
 CENT = 10_000  # micro-USD
 # How a state is shown: always an icon and a word, never colour alone.
 STATUSES: Mapping[str, tuple[str, str, str]] = {
-    "active": ("good", "circle-check", "Active"),
-    "triggered": ("bad", "octagon-alert", "Triggered"),
-    "disabled": ("", "circle-off", "Disabled"),
-    "archived": ("", "archive", "Archived"),
-    "paused": ("warn", "circle-pause", "Paused"),
-    "revoked": ("bad", "ban", "Revoked"),
-    "expired": ("", "clock", "Expired"),
-    "enforce": ("good", "shield", "Enforced"),
-    "shadow": ("calm", "eye", "Shadow"),
-    "off": ("", "circle-off", "Off"),
-    "warning": ("warn", "triangle-alert", "Warning"),
-    "breached": ("bad", "octagon-alert", "Breached"),
-    "resolved": ("good", "circle-check", "Resolved"),
-    "acknowledged": ("calm", "check", "Acknowledged"),
-    "pending": ("calm", "hourglass", "Waiting"),
-    "sent": ("good", "send", "Sent"),
-    "failed": ("bad", "circle-x", "Failed"),
-    "held": ("calm", "inbox", "In a digest"),
-    "redirected": ("warn", "users", "To the owners"),
-    "running": ("calm", "circle-play", "Running"),
-    "completed": ("good", "circle-check", "Completed"),
-    "allow": ("good", "circle-check", "Allowed"),
-    "deny": ("bad", "ban", "Refused"),
-    "would-deny": ("calm", "eye", "Would refuse"),
-    "lifted": ("", "rotate-ccw", "Lifted"),
-    "ended": ("", "clock", "Ended"),
+    "active": ("good", "circle-check", _("Active")),
+    "triggered": ("bad", "octagon-alert", _("Triggered")),
+    "disabled": ("", "circle-off", _("Disabled")),
+    "archived": ("", "archive", _("Archived")),
+    "paused": ("warn", "circle-pause", _("Paused")),
+    "revoked": ("bad", "ban", _("Revoked")),
+    "expired": ("", "clock", _("Expired")),
+    "enforce": ("good", "shield", _("Enforced")),
+    "shadow": ("calm", "eye", _("Shadow")),
+    "off": ("", "circle-off", _("Off")),
+    "warning": ("warn", "triangle-alert", _("Warning")),
+    "breached": ("bad", "octagon-alert", _("Breached")),
+    "resolved": ("good", "circle-check", _("Resolved")),
+    "acknowledged": ("calm", "check", _("Acknowledged")),
+    "pending": ("calm", "hourglass", _("Waiting")),
+    "sent": ("good", "send", _("Sent")),
+    "failed": ("bad", "circle-x", _("Failed")),
+    "held": ("calm", "inbox", _("In a digest")),
+    "redirected": ("warn", "users", _("To the owners")),
+    "running": ("calm", "circle-play", _("Running")),
+    "completed": ("good", "circle-check", _("Completed")),
+    "allow": ("good", "circle-check", _("Allowed")),
+    "deny": ("bad", "ban", _("Refused")),
+    "would-deny": ("calm", "eye", _("Would refuse")),
+    "lifted": ("", "rotate-ccw", _("Lifted")),
+    "ended": ("", "clock", _("Ended")),
 }
 
 
@@ -66,7 +68,7 @@ def status(word: str, text: str = "") -> SafeString:
     """Show a state as an icon with its word; `text` replaces the word."""
     tone, name, label = STATUSES.get(word, ("", "info", word.replace("_", " ")))
     return format_html(
-        '<span class="tag {}">{}{}</span>', tone, icon(name), text or label
+        '<span class="tag {}">{}{}</span>', tone, icon(name), text or gettext(label)
     )
 
 
@@ -79,7 +81,12 @@ def moment(value: datetime | None, form: str = "minute") -> SafeString | str:
     if value is None:
         return "—"
     local = timezone.localtime(value)
-    shapes = {"minute": "j M Y, H:i", "second": "j M Y, H:i:s", "day": "j M Y"}
+    shapes = {
+        # Translators: how moments are written, in Django's date format.
+        "minute": gettext("j M Y, H:i"),
+        "second": gettext("j M Y, H:i:s"),
+        "day": gettext("j M Y"),
+    }
     utc = value.astimezone(UTC)
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
@@ -98,25 +105,25 @@ def instant(text: str) -> SafeString | str:
 @register.simple_tag
 def until(value: datetime, now: datetime) -> SafeString:
     """Say how long it is until a moment, with the moment in the title."""
-    local = date_format(timezone.localtime(value), "j M Y, H:i")
+    local = date_format(timezone.localtime(value), gettext("j M Y, H:i"))
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
         value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         f"{local} ({value.astimezone(UTC):%Y-%m-%d %H:%M} UTC)",
-        phrases.span_until(value, now),
+        amounts.span_until(value, now),
     )
 
 
 @register.filter
 def amount(value: int | None, metric: str) -> str:
     """Show an amount with its unit: 1,000 tokens, $12.50."""
-    return "—" if value is None else phrases.amount_text(metric, value)
+    return "—" if value is None else amounts.amount_text(metric, value)
 
 
 @register.filter
 def quantity(value: int | None, metric: str) -> str:
     """Show an amount without its unit: 1,000, $12.50."""
-    return "—" if value is None else phrases.quantity_text(metric, value)
+    return "—" if value is None else amounts.quantity_text(metric, value)
 
 
 @register.filter
@@ -127,13 +134,13 @@ def brief(value: int, metric: str) -> str:
     """
     if metric != "cost" or value < CENT:
         return quantity(value, metric)
-    return phrases.dollars(value - value % CENT)
+    return amounts.dollars(value - value % CENT)
 
 
 @register.filter
 def unit(metric: str) -> str:
     """Name what a metric counts; cost carries its unit in the amount."""
-    return "" if metric == "cost" else metric.replace("_", " ")
+    return "" if metric == "cost" else amounts.unit_text(metric, 2)
 
 
 @register.filter
@@ -145,7 +152,7 @@ def words(code: str) -> str:
 @register.simple_tag
 def rule(document: Mapping[str, Any], names: Mapping[str, str] | None = None) -> str:
     """Say a policy's rule in one sentence."""
-    return sentence(document, names or {})
+    return sentence(document, names or {}, amounts.language())
 
 
 @register.simple_tag(takes_context=True)

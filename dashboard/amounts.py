@@ -1,0 +1,67 @@
+"""Amounts and spans as the reader's language writes them; `policies.phrases` is plain
+English, for programs and for mails.
+"""
+
+from django.utils.formats import number_format
+from django.utils.translation import get_language, gettext, ngettext
+
+from policies import phrases
+from policies.money import MICROS
+from policies.wording import ENGLISH, Language
+
+duration_text = phrases.duration_text
+span_until = phrases.span_until
+
+
+def number_text(value: int) -> str:
+    """Return a number with its digits in groups: 1,000 or 1.000."""
+    return str(number_format(value, force_grouping=True))
+
+
+def unit_text(metric: str, amount: int) -> str:
+    """Return what an amount of a metric is called."""
+    match metric:
+        case "tokens":
+            return ngettext("token", "tokens", amount)
+        case "input_tokens":
+            return ngettext("input token", "input tokens", amount)
+        case "output_tokens":
+            return ngettext("output token", "output tokens", amount)
+        case "messages":
+            return ngettext("message", "messages", amount)
+        case "conversations":
+            return ngettext("conversation", "conversations", amount)
+        case "calls":
+            return ngettext("call", "calls", amount)
+        case "cost":
+            return gettext("cost")
+    return phrases.unit_text(metric, amount)
+
+
+def quantity_text(metric: str, amount: int) -> str:
+    """Return an amount without its unit: `1,000`, `$12.50`."""
+    return dollars(amount) if metric == "cost" else number_text(amount)
+
+
+def amount_text(metric: str, amount: int) -> str:
+    """Return an amount with its unit: `1,000 tokens`, `$12.50`."""
+    if metric == "cost":
+        return dollars(amount)
+    return f"{number_text(amount)} {unit_text(metric, amount)}"
+
+
+def dollars(micros: int) -> str:
+    """Return micro-dollars as `$20`, `$12.50` or `$0.000125`."""
+    whole, rest = divmod(micros, MICROS)
+    places = f"{rest:06d}".rstrip("0").ljust(2, "0") if rest else ""
+    number = number_text(whole)
+    if places:
+        number += str(number_format("0." + places, len(places)))[1:]
+    return gettext("$%(amount)s") % {"amount": number}
+
+
+def language() -> Language:
+    """Return how policies are told to the reader."""
+    if get_language() == "en":
+        return ENGLISH
+    return Language(gettext, amount_text, duration_text, number_text)
