@@ -9,6 +9,9 @@ from dashboard import charts
 from policies.models import Policy
 from usage.selectors import CounterReading, readings
 
+# Of each limit: a policy counted by user has a counter for everyone who calls.
+OF_A_BOT = 12
+
 Readings = Mapping[str, Sequence[CounterReading]]
 
 
@@ -52,17 +55,11 @@ def tightest(
 def dials_for_bot(
     account: Account, bot: Bot, policies: Sequence[Policy], now: datetime
 ) -> list[Dial]:
-    """Return the readings that concern a bot, the tightest first."""
-    read = readings(account=account, policies=policies, now=now)
-    return [
-        dial
-        for dial in dials_of(policies, read)
-        if all(
-            value == bot.public_id
-            for field, value in dial.reading.subject
-            if field == "bot"
-        )
-    ]
+    """Return the fullest readings that concern a bot, the tightest first."""
+    read = readings(
+        account=account, policies=policies, now=now, most=OF_A_BOT, bot=bot.public_id
+    )
+    return dials_of(policies, read)
 
 
 def names_of(policy: Policy) -> dict[str, str]:

@@ -1,15 +1,14 @@
 """What was used each day, as a chart, a sentence and a table. Reads rollups only."""
 
-from collections import Counter
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from django.utils.formats import date_format
 
 from accounts.models import Account, Bot
 from dashboard import charts
-from usage.selectors import series
+from usage.reports import Filters, Report, edges_before, period_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +55,14 @@ def chart_of_days(
     account: Account, *, days: int, now: datetime, bot: Bot | None = None
 ) -> DayChart:
     """Return the tokens of the last days of an account, or of one bot of it."""
+    today_ends = period_of(account, "day", now)[1]
+    edges = edges_before(account, "day", [today_ends] * (days + 1))
+    filters = Filters(bot=None if bot is None else bot.id)
+    used = [0] * days
+    for row in Report(account, filters).series(edges, "day"):
+        used[row.bucket] = row.sums["tokens"]
     zone = ZoneInfo(account.timezone)
-    today = now.astimezone(zone).date()
-    dates = [today - timedelta(days=back) for back in reversed(range(days))]
-    rows = series(
-        account=account,
-        start=datetime.combine(dates[0], time.min, zone),
-        end=now + timedelta(hours=1),
-        metric="tokens",
-        group_by=None if bot is None else "bot",
-    )
-    used: Counter[date] = Counter()
-    for row in rows:
-        if bot is None or row["group"] == bot.id:
-            used[row["bucket"].date()] += row["value"]
-    return _laid_out(dates, [used[each] for each in dates])
+    return _laid_out([each.astimezone(zone).date() for each in edges[:-1]], used)
 
 
 def _laid_out(dates: list[date], values: list[int]) -> DayChart:

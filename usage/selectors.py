@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
-from django.db.models import F, QuerySet, Sum
+from django.db.models import F, Q, QuerySet
 from django.db.models import Window as Over
-from django.db.models.functions import RowNumber, TruncDay, TruncHour
+from django.db.models.functions import RowNumber
 
 from accounts.models import Account
 from policies.models import Policy
@@ -19,9 +18,12 @@ from usage import counters, windows
 from usage.counters import View, counter_id
 from usage.entries import CallIn
 from usage.ledger import authorize
-from usage.models import Counter, HourlyRollup, UsageEvent, UsageSummary
-
-GROUPS = ("bot", "model", "user", "project_id", "key_id")
+from usage.models import (
+    Counter,
+    RollupProgress,
+    UsageEvent,
+    UsageSummary,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +58,21 @@ def readings(
     policies: Sequence[Policy],
     now: datetime,
     most: int | None = None,
+    bot: str | None = None,
 ) -> dict[str, list[CounterReading]]:
     """Return the current readings of usage policies, by the policy's public id.
 
     A limit that is counted in one shared counter has a reading also before anything
-    was counted. `most` takes only so many counters of each limit: the fullest.
+    was counted. `most` takes only so many counters of each limit: the fullest. `bot`
+    leaves out those that are counted for another bot.
     """
     usage = [policy for policy in policies if policy.type == Policy.Type.USAGE]
     rows: dict[UUID, list[Counter]] = {policy.id: [] for policy in usage}
     current = _current(account, usage, now)
+    if bot is not None:
+        apart = [each for each in usage if "bot" in each.document["group_by"]]
+        mine = Q(subject__contains=[["bot", bot]])
+        current = current.filter(mine | ~Q(policy__in=apart))
     for row in current if most is None else _fullest(current, most):
         rows[row.policy_id].append(row)
     return {
@@ -130,40 +138,16 @@ def budget(
     return authorize(account=account, call=call, now=now).body or {}
 
 
-def series(
-    *,
-    account: Account,
-    start: datetime,
-    end: datetime,
-    metric: str,
-    group_by: str | None = None,
-    bucket: str = "day",
-    timezone: str | None = None,
-) -> list[dict[str, Any]]:
-    """Return `{"bucket", "group", "value"}` rows from the rollups, oldest first.
-
-    Buckets are hours or days of `timezone`, the account's by default.
-    """
-    zone = ZoneInfo(timezone or account.timezone)
-    trunc = TruncHour if bucket == "hour" else TruncDay
-    rows = HourlyRollup.objects.filter(account=account, hour__gte=start, hour__lt=end)
-    rows = rows.annotate(bucket=trunc("hour", tzinfo=zone))
-    names = ["bucket"] if group_by is None else ["bucket", group_by]
-    summed = rows.values(*names).annotate(value=Sum(metric)).order_by(*names)
-    return [
-        {
-            "bucket": row["bucket"],
-            "group": row[group_by] if group_by else None,
-            "value": row["value"],
-        }
-        for row in summed
-    ]
-
-
 def latest_event(account: Account) -> UsageEvent | None:
     """Return the event that was recorded last, with its bot."""
     found = UsageEvent.objects.filter(account=account).select_related("bot")
     return found.order_by("-sequence").first()
+
+
+def rolled_up_at() -> datetime | None:
+    """Return when recorded events were last added to what pages read."""
+    found = RollupProgress.objects.values_list("updated_at", flat=True)
+    return found.first()
 
 
 def models_seen(account: Account) -> QuerySet[UsageSummary, str]:

@@ -3,6 +3,7 @@
 import pytest
 
 from accounts.services import create_bot
+from dashboard.gauges import dials_for_bot
 from tests.dashboard.conftest import retention_document, usage_document
 from tests.dashboard.rolled import rolled_up, sent
 from usage import edits
@@ -132,3 +133,15 @@ def test_an_empty_list_offers_four_beginnings(browser, as_role):
         assert f'href="{address}"' in page
         assert browser.get(address).status_code == 200
     assert "?template=" not in text(as_role("viewer"), LIST)
+
+
+def test_a_bots_gauges_are_its_own_and_few(account, actor, bot, other, now):
+    document = usage_document(name="Each", group_by=["bot", "user"])
+    policy = edits.create_policy(
+        account=account, document=document, actor=actor, now=now
+    )
+    for number in range(14):
+        sent(account, bot, now, tokens=number + 1, user=f"u-{number}")
+    sent(account, other, now, tokens=999, user="u-1")
+    found = dials_for_bot(account, bot, [policy], now)
+    assert [dial.reading.used for dial in found] == list(range(14, 2, -1))
