@@ -4,24 +4,25 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account, Member
 from dashboard.forms import ServiceForm
 
 WEEK_DAYS = [
-    (1, "Monday"),
-    (2, "Tuesday"),
-    (3, "Wednesday"),
-    (4, "Thursday"),
-    (5, "Friday"),
-    (6, "Saturday"),
-    (7, "Sunday"),
+    (1, _("Monday")),
+    (2, _("Tuesday")),
+    (3, _("Wednesday")),
+    (4, _("Thursday")),
+    (5, _("Friday")),
+    (6, _("Saturday")),
+    (7, _("Sunday")),
 ]
 ROLES = [
-    ("owner", "Owner: everything, also people and settings"),
-    ("operator", "Operator: policies, bots and keys"),
-    ("auditor", "Auditor: sees everything, changes nothing"),
-    ("viewer", "Viewer: sees all but decisions and keys"),
+    ("owner", _("Owner: everything, also people and settings")),
+    ("operator", _("Operator: policies, bots and keys")),
+    ("auditor", _("Auditor: sees everything, changes nothing")),
+    ("viewer", _("Viewer: sees all but decisions and keys")),
 ]
 
 
@@ -36,35 +37,37 @@ class NewAccountForm(ServiceForm):
     """An account of one's own."""
 
     name = forms.CharField(
-        label="Name of the account",
+        label=_("Name of the account"),
         max_length=200,
-        help_text="Your company or team. It can be changed later.",
+        help_text=_("Your company or team. It can be changed later."),
     )
     timezone = forms.ChoiceField(
-        label="Time zone",
+        label=_("Time zone"),
         choices=zones,
         initial="UTC",
-        help_text="Days and months of pages are reckoned in it.",
+        help_text=_("Days and months of pages are reckoned in it."),
     )
 
 
 class AccountForm(ServiceForm):
     """What owners set for their account."""
 
-    name = forms.CharField(label="Name", max_length=200)
+    name = forms.CharField(label=_("Name"), max_length=200)
     timezone = forms.ChoiceField(
-        label="Time zone",
+        label=_("Time zone"),
         choices=zones,
-        help_text="Pages show times in it. Windows of policies name their own.",
+        help_text=_("Pages show times in it. Windows of policies name their own."),
     )
     week_start = forms.TypedChoiceField(
-        label="Weeks start on", choices=WEEK_DAYS, coerce=int
+        label=_("Weeks start on"), choices=WEEK_DAYS, coerce=int
     )
     stores_text = forms.BooleanField(
-        label="Store the text of messages",
+        label=_("Store the text of messages"),
         required=False,
-        help_text="Off, only who, when and how long is kept. Text kept so far stays"
-        " until a retention policy or you delete it.",
+        help_text=_(
+            "Off, only who, when and how long is kept. Text kept so far stays"
+            " until a retention policy or you delete it."
+        ),
     )
 
     @staticmethod
@@ -77,11 +80,11 @@ class AccountForm(ServiceForm):
 class RoleForm(forms.Form):
     """Another role for a member."""
 
-    role = forms.ChoiceField(label="Role", choices=Member.Role.choices)
+    role = forms.ChoiceField(label=_("Role"), choices=Member.Role.choices)
 
 
 class InviteForm(ServiceForm):
     """Somebody to ask into the account."""
 
-    email = forms.EmailField(label="E-mail address", max_length=254)
-    role = forms.ChoiceField(label="Role", choices=ROLES, initial="operator")
+    email = forms.EmailField(label=_("E-mail address"), max_length=254)
+    role = forms.ChoiceField(label=_("Role"), choices=ROLES, initial="operator")

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from django import forms
 from django.http import QueryDict
+from django.utils.translation import gettext_lazy as _
 
 from accounts.errors import DomainError
 from accounts.keys import SCOPES
@@ -13,41 +14,41 @@ from accounts.models import Bot, Project
 from dashboard.policy_choices import rows_of
 
 BLOCK_LENGTHS: Final = [
-    ("", "until somebody lifts it"),
-    ("900", "for 15 minutes"),
-    ("3600", "for 1 hour"),
-    ("86400", "for 1 day"),
-    ("604800", "for 7 days"),
+    ("", _("until somebody lifts it")),
+    ("900", _("for 15 minutes")),
+    ("3600", _("for 1 hour")),
+    ("86400", _("for 1 day")),
+    ("604800", _("for 7 days")),
 ]
 KEY_LENGTHS: Final = [
-    ("", "never"),
-    ("2592000", "in 30 days"),
-    ("7776000", "in 90 days"),
-    ("31536000", "in 1 year"),
+    ("", _("never")),
+    ("2592000", _("in 30 days")),
+    ("7776000", _("in 90 days")),
+    ("31536000", _("in 1 year")),
 ]
 KEY_USES: Final = [
-    ("calls", "Calls: authorize before a call, record usage after it"),
-    ("read", "Reading: see everything, change nothing"),
-    ("all", "Everything: also change policies, bots and keys"),
+    ("calls", _("Calls: authorize before a call, record usage after it")),
+    ("read", _("Reading: see everything, change nothing")),
+    ("all", _("Everything: also change policies, bots and keys")),
 ]
 PERIODS: Final = [
-    ("day", "limits of a day"),
-    ("month", "limits of a month"),
-    ("all", "every limit"),
+    ("day", _("limits of a day")),
+    ("month", _("limits of a month")),
+    ("all", _("every limit")),
 ]
 
 
 class ReasonForm(forms.Form):
     """Why something is done; kept in the change history."""
 
-    reason = forms.CharField(label="Reason", max_length=500, strip=True)
+    reason = forms.CharField(label=_("Reason"), max_length=500, strip=True)
 
 
 class BlockForm(ReasonForm):
     """Why a bot is blocked, and for how long."""
 
     seconds = forms.TypedChoiceField(
-        label="Block it",
+        label=_("Block it"),
         choices=BLOCK_LENGTHS,
         required=False,
         coerce=lambda text: timedelta(seconds=int(text)),
@@ -58,13 +59,13 @@ class BlockForm(ReasonForm):
 class ResetForm(ReasonForm):
     """Which counters of a policy start again from 0."""
 
-    period = forms.ChoiceField(label="Reset", choices=PERIODS, initial="all")
+    period = forms.ChoiceField(label=_("Reset"), choices=PERIODS, initial="all")
 
 
 class ConfirmForm(ReasonForm):
     """A step that cannot be undone: the name has to be typed."""
 
-    name = forms.CharField(label="Type the name to confirm", max_length=300)
+    name = forms.CharField(label=_("Type the name to confirm"), max_length=300)
     field_order = ("name", "reason")
 
     def __init__(
@@ -77,7 +78,7 @@ class ConfirmForm(ReasonForm):
         """Accept the name alone."""
         name: str = self.cleaned_data["name"]
         if name != self.expected.strip():
-            raise forms.ValidationError("This is not the name.")
+            raise forms.ValidationError(_("This is not the name."))
         return name
 
 
@@ -97,22 +98,22 @@ class ServiceForm(forms.Form):
 class BotForm(ServiceForm):
     """A bot, new or changed."""
 
-    name = forms.CharField(label="Name", max_length=200)
+    name = forms.CharField(label=_("Name"), max_length=200)
     external_id = forms.CharField(
-        label="Your own id",
+        label=_("Your own id"),
         max_length=200,
         required=False,
-        help_text="Optional. Calls may name the bot by it.",
+        help_text=_("Optional. Calls may name the bot by it."),
     )
     owner = forms.CharField(
-        label="Owner",
+        label=_("Owner"),
         max_length=200,
         required=False,
-        help_text="Optional. The user of calls that name no user.",
+        help_text=_("Optional. The user of calls that name no user."),
     )
-    project = forms.ChoiceField(label="Project", required=False)
+    project = forms.ChoiceField(label=_("Project"), required=False)
     description = forms.CharField(
-        label="Description",
+        label=_("Description"),
         max_length=2000,
         required=False,
         widget=forms.Textarea(attrs={"rows": 2}),
@@ -127,7 +128,7 @@ class BotForm(ServiceForm):
     ) -> None:
         super().__init__(data, initial=_bot_shown(bot) if bot else None)
         self.projects = {project.public_id: project for project in projects}
-        self.fields["project"].choices = rows_of(projects, "No project")  # type: ignore[attr-defined]
+        self.fields["project"].choices = rows_of(projects, _("No project"))  # type: ignore[attr-defined]
 
     def values(self) -> dict[str, Any]:
         """Return the values as the services take them."""
@@ -145,18 +146,18 @@ class KeyForm(ServiceForm):
     """A new API key."""
 
     name = forms.CharField(
-        label="Name", max_length=200, help_text="Where it will be used."
+        label=_("Name"), max_length=200, help_text=_("Where it will be used.")
     )
     use = forms.ChoiceField(
-        label="What it is for",
+        label=_("What it is for"),
         choices=KEY_USES,
         initial="calls",
         widget=forms.RadioSelect,
     )
-    bot = forms.ChoiceField(label="Bound to bot", required=False)
-    project = forms.ChoiceField(label="Bound to project", required=False)
+    bot = forms.ChoiceField(label=_("Bound to bot"), required=False)
+    project = forms.ChoiceField(label=_("Bound to project"), required=False)
     expires = forms.TypedChoiceField(
-        label="Expires",
+        label=_("Expires"),
         choices=KEY_LENGTHS,
         required=False,
         coerce=lambda text: timedelta(seconds=int(text)),
@@ -173,8 +174,8 @@ class KeyForm(ServiceForm):
         super().__init__(data)
         self.bots = {bot.public_id: bot for bot in bots}
         self.projects = {project.public_id: project for project in projects}
-        self.fields["bot"].choices = rows_of(bots, "No bot")  # type: ignore[attr-defined]
-        self.fields["project"].choices = rows_of(projects, "No project")  # type: ignore[attr-defined]
+        self.fields["bot"].choices = rows_of(bots, _("No bot"))  # type: ignore[attr-defined]
+        self.fields["project"].choices = rows_of(projects, _("No project"))  # type: ignore[attr-defined]
 
     def values(self) -> dict[str, Any]:
         """Return the values as the service takes them; the expiry as a span."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Project
 from dashboard.forms import ServiceForm
@@ -11,7 +12,7 @@ from gateway.models import Upstream
 
 # What the playground takes at once, characters.
 LONGEST_TEXT: Final = 20_000
-_MODELS = (
+_MODELS = _(
     "One a line: the name your clients use, or name = the upstream\u2019s name for it."
 )
 
@@ -19,43 +20,43 @@ _MODELS = (
 class UpstreamForm(ServiceForm):
     """A provider, new or changed."""
 
-    name = forms.CharField(label="Name", max_length=200)
+    name = forms.CharField(label=_("Name"), max_length=200)
     base_url = forms.CharField(
-        label="Base URL",
+        label=_("Base URL"),
         max_length=2000,
-        help_text="Such as https://api.example.com/v1",
+        help_text=_("Such as https://api.example.com/v1"),
     )
     secret = forms.CharField(
-        label="Its API key",
+        label=_("Its API key"),
         max_length=4000,
         required=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
-        help_text="Kept encrypted and never shown again. Empty: as it is.",
+        help_text=_("Kept encrypted and never shown again. Empty: as it is."),
     )
-    project = forms.ChoiceField(label="Project", required=False)
+    project = forms.ChoiceField(label=_("Project"), required=False)
     chat_models = forms.CharField(
-        label="Chat models",
+        label=_("Chat models"),
         required=False,
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text=_MODELS,
     )
     embedding_models = forms.CharField(
-        label="Embedding models",
+        label=_("Embedding models"),
         required=False,
         widget=forms.Textarea(attrs={"rows": 2}),
         help_text=_MODELS,
     )
     position = forms.IntegerField(
-        label="Order",
+        label=_("Order"),
         min_value=0,
         max_value=1000,
         initial=0,
-        help_text="Of several that serve a model, the smallest is asked first.",
+        help_text=_("Of several that serve a model, the smallest is asked first."),
     )
     total_seconds = forms.IntegerField(
-        label="Longest answer (seconds)", min_value=1, max_value=3600, initial=600
+        label=_("Longest answer (seconds)"), min_value=1, max_value=3600, initial=600
     )
-    enabled = forms.BooleanField(label="In use", required=False, initial=True)
+    enabled = forms.BooleanField(label=_("In use"), required=False, initial=True)
 
     def __init__(
         self, data: Any = None, *, projects: Sequence[Project], **options: Any
@@ -63,7 +64,7 @@ class UpstreamForm(ServiceForm):
         super().__init__(data, **options)
         self._projects = {each.public_id: each for each in projects}
         choices = [(each.public_id, each.name) for each in projects]
-        self.fields["project"].choices = [("", "Every project"), *choices]  # type: ignore[attr-defined]
+        self.fields["project"].choices = [("", _("Every project")), *choices]  # type: ignore[attr-defined]
 
     @staticmethod
     def of(upstream: Upstream) -> dict[str, Any]:
@@ -91,13 +92,14 @@ class PlaygroundForm(forms.Form):
     """A text to see what content policies make of it. It is stored nowhere."""
 
     text = forms.CharField(
-        label="A text",
+        label=_("A text"),
         max_length=LONGEST_TEXT,
         strip=False,
         widget=forms.Textarea(attrs={"rows": 5}),
     )
     direction = forms.ChoiceField(
-        label="As", choices=[("response", "an answer"), ("request", "a prompt")]
+        label=_("As"),
+        choices=[("response", _("an answer")), ("request", _("a prompt"))],
     )
 
 
@@ -109,4 +111,4 @@ def _written(models: Mapping[str, str]) -> str:
 
 def _read(text: str) -> dict[str, str]:
     lines = (line.partition("=") for line in text.splitlines() if line.strip())
-    return {name.strip(): model.strip() or name.strip() for name, _, model in lines}
+    return {name.strip(): model.strip() or name.strip() for name, __, model in lines}

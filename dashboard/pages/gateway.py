@@ -5,6 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
+from django.utils.translation import gettext as _
 
 from accounts.errors import DomainError, NotFound
 from accounts.selectors import projects
@@ -74,7 +75,8 @@ def archive(visit: Visit, upstream_id: str) -> HttpResponse:
         lambda: services.archive_upstream(
             upstream=upstream, actor=visit.actor, now=visit.now
         ),
-        done=f"{upstream.name} is out of use, and its key is forgotten.",
+        done=_("%(name)s is out of use, and its key is forgotten.")
+        % {"name": upstream.name},
         back=visit.address("gateway"),
     )
 
@@ -86,7 +88,9 @@ def _edit(visit: Visit, upstream: Upstream | None) -> HttpResponse:
         initial=UpstreamForm.of(upstream) if upstream else None,
     )
     if form.is_valid() and _saved(visit, form, upstream):
-        messages.success(visit.request, f"{form.cleaned_data['name']} is saved.")
+        messages.success(
+            visit.request, _("%(name)s is saved.") % {"name": form.cleaned_data["name"]}
+        )
         return HttpResponseRedirect(visit.address("gateway"))
     context = {"form": form, "upstream": upstream}
     code = 422 if form.is_bound else 200

@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.core.mail import EmailMessage
 from django.http import HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
 
 from accounts import selectors, services
 from accounts.errors import DomainError
@@ -41,7 +42,7 @@ def save(visit: Visit) -> HttpResponse:
             actor=visit.actor,
             now=visit.now,
         ),
-        done="The settings are saved.",
+        done=_("The settings are saved."),
         back=visit.address("settings"),
     )
 
@@ -75,7 +76,8 @@ def uninvite(visit: Visit, invitation_id: str) -> HttpResponse:
         lambda: services.revoke_invitation(
             invitation=invitation, actor=visit.actor, now=visit.now
         ),
-        done=f"The invitation of {invitation.email} is taken back.",
+        done=_("The invitation of %(email)s is taken back.")
+        % {"email": invitation.email},
         back=visit.address("settings") + "#people",
     )
 
@@ -96,7 +98,8 @@ def change_role(visit: Visit, member_id: str) -> HttpResponse:
             actor=visit.actor,
             now=visit.now,
         ),
-        done=f"{member.person.email} is {form.cleaned_data['role']} now.",
+        done=_("%(email)s is %(role)s now.")
+        % {"email": member.person.email, "role": form.cleaned_data["role"]},
         back=visit.address("settings") + "#people",
     )
 
@@ -119,7 +122,7 @@ def remove(visit: Visit, member_id: str) -> HttpResponse:
         lambda: remove_member(
             member=member, actor=visit.actor, now=visit.now, reason=why
         ),
-        done=f"{member.person.email} is no member any more.",
+        done=_("%(email)s is no member any more.") % {"email": member.person.email},
         back=visit.address("settings") + "#people",
     )
 
@@ -129,16 +132,22 @@ def _send(visit: Visit, invitation: Invitation) -> None:
     link = link_of(invitation, visit.request)
     context = {"invitation": invitation, "link": link, "visit": visit}
     body = render_to_string("dashboard/mail/invitation.txt", context)
-    subject = f"You are invited to {visit.account.name} on PolicyHub"
+    subject = _("You are invited to %(account)s on PolicyHub") % {
+        "account": visit.account.name
+    }
     mail = EmailMessage(" ".join(subject.split()), body, to=[invitation.email])
     try:
         mail.send()
     except (SMTPException, OSError, AnymailError) as error:
         logger.warning("An invitation could not be sent: %s", type(error).__name__)
-        text = f"The mail could not be sent. Send this link to {invitation.email}: "
-        messages.warning(visit.request, text + link)
+        text = _("The mail could not be sent. Send this link to %(email)s:") % {
+            "email": invitation.email
+        }
+        messages.warning(visit.request, f"{text} {link}")
     else:
-        messages.success(visit.request, f"{invitation.email} is invited.")
+        messages.success(
+            visit.request, _("%(email)s is invited.") % {"email": invitation.email}
+        )
 
 
 def _show(

@@ -86,10 +86,10 @@ def test_who_signs_up_confirms_the_address_and_opens_an_account(settings):
     assert bad.status_code == 422
     made = guest.post("/app/new/", {"name": "Acme & Söhne", "timezone": "Asia/Tokyo"})
     account = Account.objects.get(slug="acme-sohne")
-    assert made.url == "/app/acme-sohne/"
+    assert made.url == "/app/acme-sohne/start/"
     assert account.timezone == "Asia/Tokyo"
     again = guest.post("/app/new/", {"name": "Acme Söhne", "timezone": "UTC"})
-    assert again.url == "/app/acme-sohne-2/"
+    assert again.url == "/app/acme-sohne-2/start/"
 
 
 def test_where_people_are_invited_nobody_opens_an_account(bob, settings):
