@@ -170,6 +170,8 @@ def main() -> None:
         ids[name] = row.public_id
     policy = Policy.objects.filter(account=demo, name="Spent").get()
     ids["policy_id"] = policy.public_id
+    keeps = Policy.objects.filter(account=demo, type=Policy.Type.RETENTION)
+    ids["retention_policy_id"] = keeps.first().public_id
     ids["block_id"] = Block.objects.filter(policy=policy).first().public_id
     sys.stdout.write(json.dumps(ids))
 
