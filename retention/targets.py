@@ -252,8 +252,13 @@ def choose(target: Target, within: Condition, *, onwards: bool) -> str:
     `onwards`: only what comes after the row (`after_id`, `after_at`).
     """
     by_age = "," in target.order
-    place = "%(after_at)s::timestamptz, %(after_id)s" if by_age else "%(after_id)s"
-    after = f"AND ({target.order}) > ({place})" if onwards else ""
+    after = ""
+    if onwards and by_age:
+        # The first half is for the index, which does not hold the id.
+        after = f"AND {target.at} >= %(after_at)s::timestamptz AND ({target.order})"
+        after += " > (%(after_at)s::timestamptz, %(after_id)s)"
+    elif onwards:
+        after = f"AND {target.order} > %(after_id)s"
     rows = (
         f"SELECT r.id, {target.at} AS at {due(target, within)} AND {target.ready}"
         f" {after} ORDER BY {target.order} LIMIT %(most)s"

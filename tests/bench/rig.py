@@ -26,7 +26,7 @@ class Plan:
     event_ids: int = 2_000_000
     counters: int = 100_000
     conversations: int = 2_000_000
-    pruning_seconds: int = 12
+    pruning_seconds: int = 8
 
 
 QUICK = Plan(
