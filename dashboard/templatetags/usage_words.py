@@ -66,7 +66,7 @@ def percent(part: int, whole: int) -> str:
 
 @register.filter
 def as_json(value: object) -> str:
-    """Show a value of a document as its JSON; a side that lacks it has a dash."""
+    """Write a value as JSON; text as it is, and nothing as a dash."""
     if value is None:
         return "—"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,5 +1,6 @@
-// The interactive charts. The numbers and every text come from the page (json_script);
-// without this script the server's SVG and the tables say the same.
+// The interactive charts. The numbers and every text come from the page, as JSON in a
+// hidden element (htmx lets no script element in, whatever its type); without this
+// script the server's SVG and the tables say the same.
 "use strict";
 {
   const live = new Set();

@@ -1,5 +1,6 @@
 """A policy's page: its gauge, what is left and until when, its decisions, its diffs."""
 
+import html
 import json
 import re
 from datetime import UTC, datetime, timedelta
@@ -134,9 +135,8 @@ def test_the_page_shows_it(
     with django_assert_max_num_queries(12):
         answer = browser.get(f"/app/acme/policies/{policy.public_id}/")
     page = answer.content.decode()
-    data = json.loads(
-        re.search(r'id="burn-data"[^>]*>(.*?)</script>', page, re.DOTALL)[1]
-    )
+    found = re.search(r'id="burn-data"[^>]*>(.*?)</div>', page, re.DOTALL)
+    data = json.loads(html.unescape(found[1]))
     assert len(data["left"]) == len(data["labels"]) == 121
     assert "500 tokens left now" in page
     assert "every 5s" in page

@@ -1,6 +1,7 @@
 """The usage page: its numbers, its caps, its address, its exports."""
 
 import csv
+import html
 import io
 import json
 import re
@@ -37,8 +38,8 @@ def used(account, bot, other, policy, now):
 
 
 def data_of(page):
-    found = re.search(r'id="usage-data"[^>]*>(.*?)</script>', page, re.DOTALL)
-    return json.loads(found[1])
+    found = re.search(r'id="usage-data"[^>]*>(.*?)</div>', page, re.DOTALL)
+    return json.loads(html.unescape(found[1]))
 
 
 def get(browser, query=""):
