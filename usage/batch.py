@@ -28,22 +28,22 @@ import msgspec
 from policies.decision import BlockView
 from usage import crashpoints, once, statements
 from usage.authorizing import authorize
-from usage.counters import Counter, from_row, new_counter
+from usage.counters import counter_at, from_row
 from usage.entries import CallIn, EventIn, ExpireIn, Item, Outcome, ReleaseIn
 from usage.loading import load, resolve
+from usage.locking import Keys, locking_statements
+from usage.plain import answer_plainly
 from usage.recording import record
 from usage.releasing import expire, release
-from usage.repeats import claim_values
 from usage.rulebook import Rulebooks
 from usage.statements import Statement
 from usage.wanted import (
-    account_locks,
     check_versions,
     read_holds,
     reservation_info,
 )
 from usage.work import Entry, Reserved, Restart, Work, public, stamp, uuids
-from usage.writing import as_json, counter_row, write
+from usage.writing import as_json, write
 
 
 class Decided(NamedTuple):
@@ -88,6 +88,8 @@ def batch(items: Sequence[Item], *, books: Rulebooks, now: datetime) -> Steps:
 
 def _witness(work: Work) -> tuple[str, UUID] | None:
     """Name a row that is there if, and only if, the batch was committed."""
+    if work.witness is not None:
+        return work.witness
     for table in ("decisions", "events"):
         for row in work.rows.get(table, ()):
             return table, row["id"]
@@ -97,7 +99,8 @@ def _witness(work: Work) -> tuple[str, UUID] | None:
 def _process(work: Work, entry: Entry) -> None:
     request = entry.request
     if isinstance(request, CallIn):
-        authorize(work, entry, request)
+        if not answer_plainly(work, entry, request):
+            authorize(work, entry, request)
     elif isinstance(request, EventIn):
         record(work, entry, request)
     elif isinstance(request, ReleaseIn):
@@ -136,76 +139,11 @@ def _outcomes(work: Work, items: Sequence[Item]) -> list[Outcome]:
     return outcomes
 
 
-class _Keys:
-    """What the live entries need locked or read."""
-
-    def __init__(self, work: Work, entries: Sequence[Entry]) -> None:
-        self.open: dict[UUID, Counter] = {}
-        self.lock: set[UUID] = set()
-        self.read: set[UUID] = set()
-        self.reservations: set[UUID] = set()
-        self.covers: set[UUID] = set()
-        self.claims: dict[UUID, dict[str, Any]] = {}
-        self.sought: set[UUID] = set()
-        self.seen_new: dict[UUID, UUID] = {}
-        self.seen: set[UUID] = set()
-        self.conversations: list[dict[str, Any]] = []
-        # Entries share their places, which are told apart quicker than their keys.
-        self._locked: set[int] = set()
-        self._covered: set[int] = set()
-        for entry in entries:
-            self._add(work, entry)
-        self.read -= self.lock
-
-    def _add(self, work: Work, entry: Entry) -> None:
-        request = entry.request
-        if entry.fate is not None:
-            self.sought.update(claim for claim in (entry.claim,) if claim is not None)
-            return
-        if isinstance(request, CallIn) and not request.reserve:
-            self.read.update(place.id for place in entry.places)
-        else:
-            self._add_counters(work, entry)
-        if entry.reservation_id is not None:
-            self.reservations.add(entry.reservation_id)
-        if isinstance(request, CallIn):
-            if entry.seen is not None:
-                self.seen.add(entry.seen)
-            self._add_covers(entry)
-            if entry.bot is not None:
-                self.covers.add(entry.bot.cover)
-        elif isinstance(request, EventIn):
-            if entry.claim is not None and entry.claim not in self.claims:
-                self.claims[entry.claim] = claim_values(work, entry, request)
-            if entry.seen is not None and not (entry.conversation or {}).get("id"):
-                self.seen_new[entry.seen] = entry.account_id
-            self._add_covers(entry)
-        if entry.conversation is not None:
-            self.conversations.append(entry.conversation)
-
-    def _add_covers(self, entry: Entry) -> None:
-        for match in entry.matches:
-            if match.cover is not None and id(match) not in self._covered:
-                self._covered.add(id(match))
-                self.covers.add(match.cover)
-
-    def _add_counters(self, work: Work, entry: Entry) -> None:
-        for place in entry.places:
-            if id(place) in self._locked:
-                continue
-            self._locked.add(id(place))
-            self.lock.add(place.id)
-            if place.id not in work.books.known_counters and place.id not in self.open:
-                self.open[place.id] = new_counter(place, entry.account_id, work.now)
-        for held in entry.reserved.holds if entry.reserved else ():
-            self.lock.add(UUID(held["counter"]))
-
-
 def _lock_and_read(work: Work, entries: Sequence[Entry]) -> Any:
-    keys = _Keys(work, entries)
+    keys = Keys(work, entries)
     work.covers = keys.covers
     accounts = {entry.account_id for entry in work.entries}
-    named = _statements(work, entries, keys, accounts)
+    named = locking_statements(work, entries, keys, accounts)
     replies = yield list(named.values())
     rows = dict(zip(named, replies, strict=True))
     check_versions(work, rows["versions"])
@@ -230,65 +168,48 @@ def _lock_and_read(work: Work, entries: Sequence[Entry]) -> Any:
     yield from _read_closed(work, entries)
 
 
-def _statements(
-    work: Work, entries: Sequence[Entry], keys: _Keys, accounts: set[UUID]
-) -> dict[str, Statement]:
-    """The batch's main round trip, in the order that the module promises."""
-    known = uuids(list(accounts))
-    now = work.now.isoformat()
-    named = {
-        "locks": account_locks(accounts),
-        "versions": Statement(statements.VERSIONS, (known,), rows=True),
-    }
-
-    def add(name: str, sql: str, *parameters: str, rows: bool = True) -> None:
-        named[name] = Statement(sql, parameters, rows)
-
-    if keys.claims:
-        add("claims", statements.CLAIM_EVENT_IDS, as_json(list(keys.claims.values())))
-    if keys.claims or keys.sought:
-        sought = uuids([*keys.claims, *keys.sought])
-        add("event_ids", statements.READ_EVENT_IDS, sought)
-    if keys.seen_new:
-        rows = [{"id": s, "account_id": a} for s, a in keys.seen_new.items()]
-        add("seen_new", statements.CLAIM_CONVERSATIONS, as_json(rows))
-    if keys.open:
-        new = [counter_row(counter, work.now) for counter in keys.open.values()]
-        add("open", statements.OPEN_COUNTERS, as_json(new), rows=False)
-    if keys.lock:
-        add("locked", statements.LOCK_COUNTERS, uuids(list(keys.lock)))
-    if keys.reservations:
-        held = uuids(list(keys.reservations))
-        add("reservations", statements.LOCK_RESERVATIONS, held)
-    if keys.read:
-        add("read", statements.READ_COUNTERS, uuids(list(keys.read)))
-    if keys.covers:
-        add("blocks", statements.BLOCKS, known, uuids(list(keys.covers)), now)
-    if keys.seen:
-        add("seen", statements.SEEN_CONVERSATIONS, uuids(list(keys.seen)))
-    if keys.conversations:
-        add("conversations", statements.CONVERSATIONS, as_json(keys.conversations))
-    ending = [
-        entry.request.reservation.id
-        for entry in work.entries
-        if isinstance(entry.request, ExpireIn)
-    ]
-    add("overdue", statements.OVERDUE, known, now, uuids(ending))
-    writes = any(not getattr(e.request, "dry_run", False) for e in entries)
-    add("sequence", statements.WRITING_SEQUENCE if writes else statements.SEQUENCE)
-    return named
-
-
-def _take_counters(work: Work, keys: _Keys, rows: dict[str, Any]) -> None:
+def _take_counters(work: Work, keys: Keys, rows: dict[str, Any]) -> None:
     for name in ("locked", "read"):
         for row in rows.get(name, ()):
             work.counters[row[0]] = from_row(row)
+    if "placed" in rows:
+        _take_placed(work, keys, rows["placed"])
+    else:
+        _take_locked(work, keys, rows)
+    for place in keys.shown:
+        counter = work.counters.get(place.id)
+        if counter is not None:
+            work.found[id(place)] = counter
+
+
+def _take_placed(work: Work, keys: Keys, rows: Sequence[Sequence[Any]]) -> None:
+    """Take rows that say only what changes: they come in the order of their ids."""
+    if len(rows) != len(keys.places):
+        # A counter that was known has been swept away: insert them next time.
+        work.books.known_counters -= keys.lock
+        raise Restart
+    counters, found = work.counters, work.found
+    for name, row in zip(sorted(keys.places), rows, strict=True):
+        account_id, places = keys.places[name]
+        counter = counter_at(places[0], account_id, row)
+        counters[places[0].id] = counter
+        for place in places:
+            found[id(place)] = counter
+    work.books.known_counters |= keys.lock
+
+
+def _take_locked(work: Work, keys: Keys, rows: dict[str, Any]) -> None:
+    for _, places in keys.places.values():
+        counter = work.counters.get(places[0].id)
+        if counter is not None:
+            for place in places:
+                work.found[id(place)] = counter
     if len(rows.get("locked", ())) == len(keys.lock):
         work.books.known_counters |= keys.lock
         return
     needed = {key for key in keys.lock if key in keys.open}
     needed |= keys.lock & work.books.known_counters
-    gone = needed - work.counters.keys()
+    gone = needed - {str(key) for key in work.counters}
     if gone:
         # A counter that was known has been swept away: insert it next time.
         work.books.known_counters -= gone

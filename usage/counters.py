@@ -66,7 +66,9 @@ class Place:
 
     A head's window is chosen under its lock, so its bounds are None here. `hold` is
     what every hold of a place says; `shown` and `kept` begin and end the JSON of its
-    readings. Nobody changes one: calls share them.
+    readings. Of plain calls `name` is the counter's id, `held` begins the JSON of a
+    hold and `passed` says of a reading that the call passes. Nobody changes one: calls
+    share them.
     """
 
     match: Match
@@ -76,6 +78,10 @@ class Place:
     hold: dict[str, Any]
     shown: str
     kept: str
+    name: str
+    held: str
+    passed: str
+    subject: list[list[str | None]]
 
     @property
     def end(self) -> datetime | None:
@@ -105,7 +111,15 @@ def _place_of(match: Match, limit: Limit, moment: datetime) -> Place:
         start = bounds.start.isoformat()
     key = counter_id(match.policy_id, limit.key, match.subject_key, start)
     shown, kept = _reading_at(match, limit)
-    return Place(match, limit, key, bounds, _hold_at(match, limit, key), shown, kept)
+    hold = _hold_at(match, limit, key)
+    held = _text(hold)[:-1] + ',"amount":'
+    end = bounds.end.astimezone(UTC) if bounds and bounds.end else None
+    passed = f',"resets_at":{_text(end)},"exceeded":false'
+    passed += f',"enforced":{_text(match.enforced)}'
+    subject = [list(pair) for pair in match.subject]
+    return Place(
+        match, limit, key, bounds, hold, shown, kept, str(key), held, passed, subject
+    )
 
 
 def _hold_at(match: Match, limit: Limit, key: UUID) -> dict[str, Any]:
@@ -152,7 +166,7 @@ def new_counter(place: Place, account_id: UUID, now: datetime) -> Counter:
         metric=limit.metric,
         kind=limit.window.kind,
         is_head=place.bounds is None,
-        subject=[list(pair) for pair in match.subject],
+        subject=place.subject,
         subject_key=match.subject_key,
         window_start=place.bounds.start if place.bounds else None,
         window_end=place.bounds.end if place.bounds else None,
@@ -181,6 +195,30 @@ def from_row(row: Sequence[Any]) -> Counter:
     counter.subject = _read_subject(row[7])
     counter.fired = _read_fired(row[15]) if row[15] != "{}" else {}
     return counter
+
+
+def counter_at(place: Place, account_id: UUID, row: Sequence[Any]) -> Counter:
+    """Make the counter of a place of a row of `statements.LOCK_PLACED`."""
+    match, limit = place.match, place.limit
+    start, end, used, held, ring, ring_head, fired = row
+    return Counter(
+        place.id,
+        account_id,
+        match.policy_id,
+        limit.key,
+        limit.metric,
+        limit.window.kind,
+        place.bounds is None,
+        place.subject,
+        match.subject_key,
+        start,
+        end,
+        used,
+        held,
+        ring,
+        ring_head,
+        _read_fired(fired) if fired != "{}" else {},
+    )
 
 
 def closed_id(counter: Counter, start: datetime) -> UUID:

@@ -7,6 +7,7 @@ numbers; cost is micro-USD throughout.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -29,7 +30,7 @@ MAX_TTL_SECONDS = 86_400
 MAX_EVENTS = 1_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CallerKey:
     """What the ledger has to know of the key that a call came with."""
 
@@ -38,6 +39,11 @@ class CallerKey:
     account_id: UUID
     project_id: UUID | None = None
     bot_id: UUID | None = None
+
+    @cached_property
+    def quoted(self) -> str:
+        """Its id as JSON."""
+        return f'"{self.id}"'
 
 
 @dataclass(slots=True)
@@ -121,16 +127,36 @@ class ReleaseIn:
     reservation: str
 
 
-@dataclass(frozen=True, slots=True)
 class ReservationInfo:
     """What never changes about a reservation: for whom it holds, what, and where."""
 
-    id: UUID
-    bot_id: UUID
-    project_id: UUID | None
-    user: str | None
-    model: str | None
-    holds: list[dict[str, Any]]
+    __slots__ = ("_holds", "bot_id", "id", "model", "project_id", "user")
+
+    def __init__(
+        self,
+        id: UUID,  # noqa: A002 (the column's name)
+        bot_id: UUID,
+        project_id: UUID | None,
+        user: str | None,
+        model: str | None,
+        holds: list[dict[str, Any]] | str,
+    ) -> None:
+        self.id = id
+        self.bot_id = bot_id
+        self.project_id = project_id
+        self.user = user
+        self.model = model
+        self._holds = holds
+
+    @property
+    def holds(self) -> list[dict[str, Any]]:
+        """Its holds; most that are remembered as JSON are never asked for."""
+        if isinstance(self._holds, str):
+            self._holds = _read_holds(self._holds)
+        return self._holds
+
+
+_read_holds = msgspec.json.Decoder(list[dict[str, Any]]).decode
 
 
 @dataclass(slots=True)

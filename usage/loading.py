@@ -9,7 +9,6 @@ from uuid import UUID
 
 import msgspec
 
-from accounts import ids
 from accounts.errors import (
     EventInFuture,
     FieldError,
@@ -32,6 +31,7 @@ from usage.entries import (
     checked_amounts,
     parts_of,
 )
+from usage.plans import plan_for
 from usage.rulebook import BotInfo
 from usage.statements import Statement
 from usage.wanted import Wanted, account_locks, decoded
@@ -193,17 +193,39 @@ def _resolve_call(work: Work, entry: Entry, request: CallIn, places: Any) -> Non
         if first is not None:
             replay(entry, request, first)
             return
-    said = request.estimate or {}
-    amounts = (said.get(name) for name in ("tokens", "input_tokens", "output_tokens"))
-    try:
-        parts_of(*amounts)
-    except ValueError as problem:
-        detail = _problem("/estimate/tokens", str(problem))
-        entry.fail(InvalidBody(errors=[detail]))
+    said = request.estimate
+    if said and "tokens" in said:
+        try:
+            parts_of(
+                said["tokens"], said.get("input_tokens"), said.get("output_tokens")
+            )
+        except ValueError as problem:
+            detail = _problem("/estimate/tokens", str(problem))
+            entry.fail(InvalidBody(errors=[detail]))
+            return
+    if _by_plan(work, entry, request):
         return
     if resolve_caller(entry, request):
         entry.moment = work.now
         entry.places = _places(entry, work.now, places)
+
+
+def _by_plan(work: Work, entry: Entry, request: CallIn | EventIn) -> bool:
+    """Resolve a call or an event of now as others like it; False if that is not so."""
+    plan = plan_for(entry.book, request, entry.item.key, work.now)
+    if plan is None:
+        return False
+    entry.plan = plan
+    entry.bot = plan.bot
+    entry.project_id = plan.bot.project_id
+    entry.project = plan.bot.project
+    entry.caller = plan.caller
+    entry.matches = plan.matches
+    entry.places = plan.places
+    entry.moment = work.now
+    if request.conversation is not None:
+        _name_conversation(entry, request.conversation)
+    return True
 
 
 def replay(entry: Entry, request: CallIn, first: tuple[str, Answer]) -> None:
@@ -230,13 +252,17 @@ def _resolve_event(work: Work, entry: Entry, request: EventIn, places: Any) -> N
     if request.reservation is not None and entry.reserved is None:
         entry.fail(reservation_unknown())
         return
+    of_now = request.occurred_at is None and entry.reserved is None
+    if of_now and _by_plan(work, entry, request):
+        entry.event_id = work.new_id()
+        return
     if not resolve_caller(entry, request):
         return
     # Windows are known by their start: one moment must be written in one way.
     moment = (request.occurred_at or work.now).astimezone(UTC)
     entry.moment = moment
     entry.places = _places(entry, moment, places)
-    entry.event_id = ids.new_id(work.now)
+    entry.event_id = work.new_id()
 
 
 def _is_doomed(entry: Entry, request: EventIn) -> bool:

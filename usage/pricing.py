@@ -6,7 +6,9 @@ Costs are whole micro-USD, rounded up (CONTRACT A1, A3). The library is genai-pr
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import ROUND_CEILING, Decimal
+from fractions import Fraction
 from functools import lru_cache
+from math import lcm
 from typing import Any, NamedTuple
 
 from policies.rules import MAX_INTEGER
@@ -121,12 +123,12 @@ class PriceList:
 
 
 def _library_cost(model: str, read: int, written: int, now: datetime) -> int | None:
-    if not _listed(model):
-        return None
-    # No price of the library changes within a minute.
-    rates = _rates(model, now.replace(second=0, microsecond=0))
+    rates = _rates_now(model, now)
     if rates is None:
-        return _ask_library(model, read, written, now)
+        return _ask_library(model, read, written, now) if _listed(model) else None
+    if rates.flat is not None:
+        due = read * rates.flat[0] + written * rates.flat[1]
+        return -(-due // rates.flat[2])
     return _rounded_up(read * rates.input_at(read) + written * rates.output_at(read))
 
 
@@ -151,6 +153,8 @@ class _Rates(NamedTuple):
 
     read: tuple[tuple[int, Decimal], ...]
     written: tuple[tuple[int, Decimal], ...]
+    # Without steps, the same as whole numbers and what to divide them by.
+    flat: tuple[int, int, int] | None = None
 
     def input_at(self, tokens: int) -> Decimal:
         return _step(self.read, tokens)
@@ -165,6 +169,18 @@ def _step(steps: tuple[tuple[int, Decimal], ...], tokens: int) -> Decimal:
     return next(price for start, price in reversed(steps) if tokens > start)
 
 
+@lru_cache(maxsize=256)
+def _rates_now(model: str, now: datetime) -> _Rates | None:
+    """Return a model's rates; None if there are none or the library has to be asked.
+
+    All calls of a batch ask at one moment.
+    """
+    if not _listed(model):
+        return None
+    # No price of the library changes within a minute.
+    return _rates(model, now.replace(second=0, microsecond=0))
+
+
 @lru_cache(maxsize=4096)
 def _rates(model: str, now: datetime) -> _Rates | None:
     """Return a model's rates; None if the library has to be asked about each amount.
@@ -176,7 +192,8 @@ def _rates(model: str, now: datetime) -> _Rates | None:
 
     usage = Usage(input_tokens=1, output_tokens=1)
     prices = calc_price(usage, model_ref=model, genai_request_timestamp=now).model_price
-    rates = _Rates(_steps(prices.input_mtok), _steps(prices.output_mtok))
+    read_at, written_at = _steps(prices.input_mtok), _steps(prices.output_mtok)
+    rates = _Rates(read_at, written_at, _flat(read_at, written_at))
     starts = {max(start, 0) for start, _ in (*rates.read, *rates.written)}
     for start in starts:
         for read in (start, start + 1, start + 12_345):
@@ -185,6 +202,16 @@ def _rates(model: str, now: datetime) -> _Rates | None:
                 if _rounded_up(due) != _ask_library(model, read, written, now):
                     return None
     return rates
+
+
+def _flat(
+    read: tuple[tuple[int, Decimal], ...], written: tuple[tuple[int, Decimal], ...]
+) -> tuple[int, int, int] | None:
+    if len(read) > 1 or len(written) > 1:
+        return None
+    one, other = Fraction(read[0][1]), Fraction(written[0][1])
+    whole = lcm(one.denominator, other.denominator)
+    return int(one * whole), int(other * whole), whole
 
 
 def _steps(price: Any) -> tuple[tuple[int, Decimal], ...]:

@@ -6,9 +6,11 @@ under the shared one: a stale book is thrown away before anything is decided by 
 (CONTRACT C9).
 """
 
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -30,7 +32,7 @@ from usage.entries import ReservationInfo
 from usage.pricing import Price, PriceList
 
 NEVER = datetime.min.replace(tzinfo=UTC)
-_MATCHES_KEPT = 20_000
+_MATCHES_KEPT = 5_000
 _COUNTERS_KEPT = 200_000
 # With their holds some 2 KB each; what is forgotten is read again when it settles.
 _RESERVATIONS_KEPT = 8_000
@@ -88,7 +90,7 @@ class Match:
     latest: dict[str, Any] = field(default_factory=dict, compare=False)
 
 
-@dataclass(slots=True)
+@dataclass
 class Book:
     """An account's compiled rules at one version."""
 
@@ -101,8 +103,15 @@ class Book:
     bots: dict[str, BotInfo | None] = field(default_factory=dict)
     keys: dict[UUID, KeyInfo | None] = field(default_factory=dict)
     _matches: dict[Caller, tuple[Match, ...]] = field(default_factory=dict)
+    # What is worked out once for all calls of a bot, user and model.
+    plans: dict[tuple[str, str | None, str | None], Any] = field(default_factory=dict)
     # Callers share what they match: there are fewer subjects than callers.
     _shared: dict[tuple[UUID, Subject, bool], Match] = field(default_factory=dict)
+
+    @cached_property
+    def name(self) -> str:
+        """The account's id as text."""
+        return str(self.account_id)
 
     def matches(self, caller: Caller) -> tuple[Match, ...]:
         """Return every live usage policy that the caller falls under, by policy id."""
@@ -185,9 +194,11 @@ class Rulebooks:
         self._books: dict[UUID, Book] = {}
         # Counters that exist: they are never deleted while their window can be
         # charged, so they need not be inserted again before they are locked.
-        self.known_counters: set[UUID] = set()
+        self.known_counters: set[str] = set()
         # What this process reserved, by account and id: it never changes.
-        self.reservations: dict[tuple[UUID, UUID], ReservationInfo] = {}
+        self.reservations: OrderedDict[tuple[UUID, UUID], ReservationInfo] = (
+            OrderedDict()
+        )
 
         # The live blocks by cover, as a batch last saw them: only for calls that may
         # pass without a database (CONTRACT C10).
@@ -197,6 +208,8 @@ class Rulebooks:
         self, covers: Iterable[UUID], blocks: Mapping[UUID, list[BlockView]]
     ) -> None:
         """Remember what a batch found for the covers that it read."""
+        if not self.blocks and not blocks:
+            return
         for cover in covers:
             if cover in blocks:
                 self.blocks[cover] = blocks[cover]
@@ -208,7 +221,7 @@ class Rulebooks:
         if len(self.known_counters) > _COUNTERS_KEPT:
             self.known_counters.clear()
         while len(self.reservations) > _RESERVATIONS_KEPT:
-            self.reservations.pop(next(iter(self.reservations)))
+            self.reservations.popitem(last=False)
 
     def get(self, account_id: UUID) -> Book | None:
         """Return the book of an account if there is one."""

@@ -106,6 +106,10 @@ _ALIASED = ", ".join(f"c.{column.strip()}" for column in _COUNTER.split(","))
 LOCK_COUNTERS = f"""SELECT {_COUNTER} FROM usage_counter
 WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE"""  # noqa: S608 (constants)
 
+# What may change about counters of which the rest is known.
+LOCK_PLACED = """SELECT window_start, window_end, used, held, ring, ring_head,
+fired::text FROM usage_counter WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE"""
+
 LOCK_CURRENT = f"""SELECT {_COUNTER} FROM usage_counter
 WHERE account_id = $1::uuid AND policy_id = $2::uuid
 AND (window_end IS NULL OR window_end > $3::timestamptz)
@@ -145,6 +149,12 @@ WRITE_COUNTERS = """UPDATE usage_counter AS c SET used = r.used, held = r.held,
 ring = r.ring, ring_head = r.ring_head, fired = r.fired, updated_at = r.updated_at
 FROM jsonb_to_recordset($1::jsonb) AS r(id uuid, used bigint, held bigint,
     ring bigint[], ring_head bigint, fired jsonb, updated_at timestamptz)
+WHERE c.id = r.id"""
+
+# The counters of most batches: they have no ring, and nothing of theirs was ever fired.
+ADD_TO_COUNTERS = """UPDATE usage_counter AS c SET used = r.used, held = r.held,
+updated_at = $4::timestamptz
+FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS r(id, used, held)
 WHERE c.id = r.id"""
 
 MOVE_HEADS = """UPDATE usage_counter AS c SET used = r.used, held = r.held,

@@ -20,7 +20,10 @@ from usage.entries import (
     Request,
     ReservationInfo,
 )
+from usage.plans import Plan
 from usage.rulebook import Book, BotInfo, Match, Rulebooks
+
+_IDS_AT_ONCE = 32
 
 # The account, the API key and its Idempotency-Key.
 ReplayName = tuple[UUID, UUID | None, str]
@@ -76,6 +79,7 @@ class Entry:
     # How an event is answered, unless its id shows that it was recorded before (A5).
     fate: DomainError | None = None
     answer: Answer | EventResult | None = None
+    plan: Plan | None = None
 
     @property
     def account_id(self) -> UUID:
@@ -120,10 +124,23 @@ class Work:
     second: set[int] = field(default_factory=set)
     forgotten_claims: list[UUID] = field(default_factory=list)
     rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    # Rows that are JSON already.
+    texts: dict[str, list[str]] = field(default_factory=dict)
     sequence: int = 0
     refused_for_holds: bool = False
     transaction: str | None = None
     covers: set[UUID] = field(default_factory=set)
+    # A table and the id of a row in it, which is there if the batch was committed.
+    witness: tuple[str, UUID] | None = None
+    # The counters of this batch once more, by the place that they were looked up for.
+    found: dict[int, Counter] = field(default_factory=dict)
+    _ids: list[UUID] = field(default_factory=list)
+
+    def new_id(self) -> UUID:
+        """Return a new id of now."""
+        if not self._ids:
+            self._ids = ids.new_ids(self.now, _IDS_AT_ONCE)
+        return self._ids.pop()
 
     def next_sequence(self) -> int:
         """Return the next number of the ledger's order."""
@@ -144,6 +161,10 @@ class Work:
     def write(self, table: str, row: dict[str, Any]) -> None:
         """Add a row to what is written when the batch has decided everything."""
         self.rows.setdefault(table, []).append(row)
+
+    def write_text(self, table: str, row: str) -> None:
+        """Add a row that is JSON already."""
+        self.texts.setdefault(table, []).append(row)
 
 
 @lru_cache(maxsize=4_096)

@@ -88,9 +88,12 @@ def write(work: Work) -> Generator[list[Statement], list[Any], None]:
         written.append(Statement(statements.FORGET_CONVERSATIONS, (unnamed,)))
     written += _counters(work)
     for table, sql in _TABLES:
-        rows = work.rows.get(table)
-        if rows:
-            written.append(Statement(sql, (as_json(_latest(table, rows)),)))
+        rows, texts = work.rows.get(table), work.texts.get(table)
+        if rows or texts:
+            encoded = as_json(_latest(table, rows)) if rows else "[]"
+            if texts:
+                encoded = f"[{','.join([*texts, *([encoded[1:-1]] if rows else ())])}]"
+            written.append(Statement(sql, (encoded,)))
     ended = [
         {
             "id": reserved.id,
@@ -120,7 +123,12 @@ def _counters(work: Work) -> list[Statement]:
     closed = [c for c in dirty if c.is_new and not c.is_head and c.kind == "fixed"]
     inserted = {counter.id for counter in closed}
     changed = [c for c in dirty if not c.moved and c.id not in inserted]
+    # What was never fired stays so: only a head that moves forgets it.
+    plain = [c for c in changed if c.ring is None and not c.fired]
     written = []
+    if plain:
+        changed = [c for c in changed if c.ring is not None or c.fired]
+        written.append(_added(plain, work.now))
     for rows, sql, as_row in (
         (moved, statements.MOVE_HEADS, changed_row),
         (closed, statements.INSERT_CLOSED, counter_row),
@@ -130,6 +138,14 @@ def _counters(work: Work) -> list[Statement]:
             encoded = as_json([as_row(counter, work.now) for counter in rows])
             written.append(Statement(sql, (encoded,)))
     return written
+
+
+def _added(rows: Sequence[Counter], now: datetime) -> Statement:
+    used = ",".join([str(counter.used) for counter in rows])
+    held = ",".join([str(counter.held) for counter in rows])
+    names = ",".join([str(counter.id) for counter in rows])
+    parameters = (f"{{{names}}}", f"{{{used}}}", f"{{{held}}}", now.isoformat())
+    return Statement(statements.ADD_TO_COUNTERS, parameters)
 
 
 def _latest(table: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
