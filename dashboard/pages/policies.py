@@ -148,7 +148,9 @@ def _show(visit: Visit, policy: Policy, **bound: Any) -> HttpResponse:
         "names": names_of(policy),
         "blocks": _blocks(visit, policy),
         "revisions": revisions[:RECENT],
-        "alerts": alerts(visit.account).filter(policy_id=policy.public_id)[:5],
+        "alerts": alerts(visit.account).filter(
+            policy_id=policy.public_id, kind="limit"
+        )[:5],
         "reset_form": ResetForm(auto_id="reset_%s"),
         "archive_form": ConfirmForm(expected=policy.name),
         **_facts(visit, policy),
