@@ -1,9 +1,10 @@
 """Reads of alerts, of the outbox and of endpoints."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
-from django.db.models import Min, Q, QuerySet
+from django.db.models import Count, Min, Q, QuerySet
 from django.db.models.functions import Lower
 
 from accounts import ids
@@ -69,6 +70,30 @@ def outbox_lag(now: datetime) -> float:
     due = Q(state=Delivery.State.PENDING, next_attempt_at__lte=now)
     oldest = Delivery.objects.filter(due).aggregate(at=Min("next_attempt_at"))["at"]
     return 0.0 if oldest is None else (now - oldest).total_seconds()
+
+
+def outbox_of(account: Account, now: datetime) -> dict[str, Any]:
+    """Return how an account's messages stand.
+
+    `waiting` are due or will be, `lag` is for how many seconds the oldest due one has
+    been waiting, `failed` were given up within a day.
+    """
+    pending = Delivery.objects.filter(account=account, state=Delivery.State.PENDING)
+    due = Q(next_attempt_at__lte=now, claimed_until=None)
+    found = pending.aggregate(
+        waiting=Count("id"), oldest=Min("next_attempt_at", filter=due)
+    )
+    lately = Delivery.objects.filter(
+        account=account,
+        state=Delivery.State.FAILED,
+        id__gte=ids.first_id_at(now - timedelta(days=1)),
+    )
+    oldest = found["oldest"]
+    return {
+        "waiting": found["waiting"],
+        "lag": 0.0 if oldest is None else (now - oldest).total_seconds(),
+        "failed": lately.count(),
+    }
 
 
 def webhooks(account: Account) -> QuerySet[Webhook]:

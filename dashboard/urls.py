@@ -25,6 +25,7 @@ from dashboard.pages import (
     sandbox,
     settings,
     start,
+    status,
     usage,
     webhooks,
 )
@@ -103,6 +104,11 @@ account_pages: list[URLPattern | URLResolver] = [
         conversations.detail,
         name="conversation",
     ),
+    path(
+        "conversations/<slug:conversation_id>/delete/",
+        conversations.delete,
+        name="conversation-delete",
+    ),
     path("retention/", retention.overview, name="retention"),
     path("retention/due/", retention.due, name="retention-due"),
     path(
@@ -171,6 +177,7 @@ account_pages: list[URLPattern | URLResolver] = [
         name="webhook-redeliver",
     ),
     path("try/", sandbox.sandbox, name="try"),
+    path("status/", status.status, name="status"),
     path("gateway/", gateway.overview, name="gateway"),
     path("gateway/try/", gateway.playground, name="playground"),
     path("gateway/upstreams/new/", gateway.create, name="upstream-new"),

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from policyhub import VERSION
 from policyhub.database import parameters
 from policyhub.env import BASE_DIR, ENV
 
+POLICYHUB_VERSION = VERSION
 POLICYHUB_STATE_DIR = ENV.state_dir
 POLICYHUB_SITE_URL = ENV.site_url
 POLICYHUB_KEY_PEPPER = ENV.key_pepper

@@ -131,6 +131,7 @@ PAGES = """
 /app/{slug}/bots/{bot_id}/unblock/                           op
 /app/{slug}/conversations/                                   opav
 /app/{slug}/conversations/{conversation_id}/                 opav
+/app/{slug}/conversations/{conversation_id}/delete/          op
 /app/{slug}/decisions/                                       opa
 /app/{slug}/decisions/changes/                               opa
 /app/{slug}/decisions/{decision_id}/                         opa
@@ -186,6 +187,7 @@ PAGES = """
 /app/{slug}/retention/runs/{run_id}/                         opav
 /app/{slug}/retention/runs/{run_id}/confirm/                 op
 /app/{slug}/retention/runs/{run_id}/progress/                opav
+/app/{slug}/status/                                          opav
 /app/{slug}/try/                                             opav
 /app/{slug}/webhooks/                                        opav
 /app/{slug}/webhooks/new/                                    op
