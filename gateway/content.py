@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from gateway.categories import DETECTORS
 from gateway.detectors import TermsDetector, folded, pattern
+from gateway.metrics import REDACTIONS
 from gateway.redaction import Detector, Redactor, Rule
 from policies.matching import Caller, in_rollout, matches
 from policies.patterns import entry
@@ -80,6 +81,7 @@ class Screen:
         }
         self._acting = [each.rule for each in wanted if each.policy_id in acting]
         self._watching = [each.rule for each in wanted if each.policy_id not in acting]
+        self._direction = direction
         self.findings = Findings()
 
     def __bool__(self) -> bool:
@@ -101,14 +103,14 @@ class Screen:
 
     def note(self, redactor: Redactor) -> None:
         """Take over what a text's redactor has found by now, and forget it there."""
-        for key, label in redactor.hits:
-            self._note_hit(self._by_key[key], label)
+        for (key, label), count in redactor.hits.items():
+            self._note_hit(self._by_key[key], label, count)
         for _, label in redactor.spared:
             self.findings.allowlist_hits.add(label.partition(":")[2])
         redactor.hits.clear()
         redactor.spared.clear()
 
-    def _note_hit(self, policy: ContentPolicy, label: str) -> None:
+    def _note_hit(self, policy: ContentPolicy, label: str, count: int) -> None:
         found = self.findings
         kind, _, name = label.partition(":")
         (found.categories if kind == "category" else found.denylist_hits).add(name)
@@ -118,6 +120,8 @@ class Screen:
             found.denied = found.denied or policy
         elif is_enforced and policy.action == "redact":
             found.redacted = found.redacted or policy
+            category = name if kind == "category" else kind
+            REDACTIONS.labels(self._direction, category).inc(count)
 
 
 class ScreenedText:

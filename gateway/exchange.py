@@ -44,7 +44,9 @@ class Exchange:
         "_task",
         "_timer",
         "_until",
+        "arrived",
         "has_begun",
+        "outcome",
         "scope",
         "told",
     )
@@ -56,6 +58,9 @@ class Exchange:
         self.has_begun = False
         self._has_ended = False
         self._loop = asyncio.get_running_loop()
+        self.arrived = self._loop.time()
+        # How it ended, for whoever counts.
+        self.outcome = "ok"
         self._task: asyncio.Task[Any] | None = None
         self._timer: asyncio.TimerHandle | None = None
         # The deadline of what is waited for; 0 while nothing is.
@@ -125,6 +130,11 @@ class Exchange:
         elif self._task is not None:
             self._is_late = True
             self._task.cancel()
+
+    @property
+    def age(self) -> float:
+        """Seconds since the request arrived."""
+        return self._loop.time() - self.arrived
 
     def close(self) -> None:
         """Watch nothing any more."""

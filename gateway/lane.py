@@ -18,7 +18,7 @@ from django.conf import settings
 from starlette.types import Receive, Scope, Send
 
 from accounts.errors import DomainError, InvalidKey, Unavailable
-from gateway import admission, errors, protocol
+from gateway import admission, errors, metrics, protocol
 from gateway.admission import Admission
 from gateway.calls import Books, Call, Ledger
 from gateway.exchange import ClientGone, Exchange, encode
@@ -68,6 +68,7 @@ class Gateway:
         self._upstreams = Upstreams()
         self._minutes = Minutes(settings.GATEWAY_REQUESTS_PER_MINUTE)
         self._places = Places(settings.GATEWAY_CONCURRENCY)
+        metrics.WAITING.set_function(lambda: self._places.waiting)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -81,7 +82,7 @@ class Gateway:
         try:
             await self._answer(exchange)
         except ClientGone:
-            return
+            exchange.outcome = "gone"
         except Refusal as refusal:
             await self._refuse(exchange, refusal)
         except DomainError as error:
@@ -92,6 +93,9 @@ class Gateway:
             await self._refuse(exchange, _failed())
         finally:
             exchange.close()
+            path = scope["path"].removeprefix(PREFIX)
+            route = path[1:] if path in _CHECKS else "other"
+            metrics.REQUESTS.labels(route, exchange.outcome).inc()
 
     async def _answer(self, exchange: Exchange) -> None:
         path = exchange.scope["path"].removeprefix(PREFIX)
@@ -107,12 +111,14 @@ class Gateway:
             raise _no_route(exchange)
 
     async def _refuse(self, exchange: Exchange, refusal: Refusal) -> None:
+        exchange.outcome = refusal.outcome
         if exchange.has_begun:
             # Too late for a status: a stream ends with what went wrong.
             await exchange.end(b"data: " + encode(refusal.body()) + b"\n\n")
             return
         if 401 < refusal.status < 500 or refusal.status == 400:
             refusal = await self._unless_bad_key(exchange, refusal)
+            exchange.outcome = refusal.outcome
         await exchange.refuse(refusal)
 
     async def _unless_bad_key(self, exchange: Exchange, refusal: Refusal) -> Refusal:
@@ -176,6 +182,7 @@ class Gateway:
 
     async def _stream(self, exchange: Exchange, call: Call) -> None:
         relay = None
+        metrics.OPEN_STREAMS.inc()
         try:
             answer = await first_answer(self._upstreams, call)
             _check_events(answer)
@@ -188,6 +195,7 @@ class Gateway:
         except UpstreamError:
             raise broken_answer() from None
         finally:
+            metrics.OPEN_STREAMS.dec()
             await self._books.end(call)
         await relay.finish()
 

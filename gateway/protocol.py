@@ -49,6 +49,11 @@ class Refusal(Exception):
         self.retry = retry
         self.headers = list(headers)
 
+    @property
+    def outcome(self) -> str:
+        """What it is counted as: its code, else its status."""
+        return self.code or str(self.status)
+
     def body(self) -> dict[str, Any]:
         """Return the error as a document."""
         return error_body(self.message, self.kind, self.code, self.param)

@@ -14,6 +14,7 @@ from gateway import protocol, texts, tokens
 from gateway.calls import Call
 from gateway.exchange import Exchange
 from gateway.filters import TextFilter
+from gateway.metrics import FIRST_CHUNK_SECONDS
 from gateway.protocol import BrokenStream, Events, Refusal
 from gateway.upstreams import Answer, BrokeOff, TookTooLong, UpstreamError
 
@@ -120,6 +121,7 @@ class Relay:
         self._head: dict[str, Any] = {}
         self._is_done = False
         self._has_gone = False
+        self._has_sent = False
         # What is wrong with the stream, as the client is told at its end.
         self.failure: Refusal | None = None
 
@@ -142,9 +144,11 @@ class Relay:
     async def finish(self) -> None:
         """Send the end, now that the call is settled."""
         if self._has_gone:
+            self._exchange.outcome = "gone"
             await self._exchange.end()
             return
         if self.failure is not None:
+            self._exchange.outcome = self.failure.outcome
             await self._exchange.end(_event(_encode(self.failure.body())))
             return
         last = b""
@@ -166,6 +170,9 @@ class Relay:
             sent = b"".join(out)
             if self._is_done:
                 self._answer.hurry(_END_SECONDS)
+            if sent and not self._has_sent:
+                self._has_sent = True
+                FIRST_CHUNK_SECONDS.observe(self._exchange.age)
             if sent and not self._has_gone:
                 taken = await self._exchange.write(sent)
                 if not taken and not self._has_gone:

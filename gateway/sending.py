@@ -5,12 +5,14 @@ the next one. What an upstream says of a failure stays here: the client is told 
 it can do, never whose secret was wrong.
 """
 
+from time import monotonic
 from typing import Any, Final
 
 import msgspec
 
 from gateway import protocol
 from gateway.calls import Call
+from gateway.metrics import UPSTREAM_FAILURES, UPSTREAM_SECONDS
 from gateway.protocol import Refusal
 from gateway.routes import Route, unknown_model, unusable_upstream
 from gateway.upstreams import Answer, BrokeOff, NotAsked, TookTooLong, Upstreams
@@ -35,21 +37,27 @@ async def first_answer(upstreams: Upstreams, call: Call) -> Answer:
     refusal = _unreachable()
     for route in call.routes:
         call.route = route
+        asked = monotonic()
         try:
             answer = await upstreams.ask(
                 route, call.path, _body(call, route), deadline=call.deadline
             )
         except NotAsked:
+            UPSTREAM_FAILURES.labels("unreachable").inc()
             continue
         except TookTooLong:
+            UPSTREAM_FAILURES.labels("too_long").inc()
             # It may be at work on it: asking another one would cost it twice.
             call.taken.began = True
             raise
         except BrokeOff:
+            UPSTREAM_FAILURES.labels("broke_off").inc()
             refusal = _failed()
             continue
+        UPSTREAM_SECONDS.observe(monotonic() - asked)
         if answer.status in (200, 201):
             return answer
+        UPSTREAM_FAILURES.labels("refused").inc()
         refusal = await _refused(call, answer)
         if answer.status < 500 and answer.status != 429:
             break
