@@ -18,9 +18,7 @@ from unittest import mock
 
 import psycopg
 
-from policyhub import parts
 from policyhub.embedded import home, postgres, state, valkey
-from policyhub.env import ENV
 from tests.faults.nursery import Forked, Nursery
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -214,6 +212,10 @@ class House:
 
     def lane(self, name: str = "lane", **extra: str) -> Part:
         port = free_port()
+        # Not before: who starts a cluster has yet to name it to the settings.
+        from policyhub import parts
+        from policyhub.env import ENV
+
         # The command of `manage.py up`, by which production starts it too.
         with mock.patch.object(parts, "ENV", replace(ENV, port=port, lane_workers=1)):
             argv = parts.lane().argv
