@@ -166,6 +166,12 @@ def bot_pauses(
     return pauses
 
 
+def pause_among(found: Sequence[Block]) -> Block | None:
+    """Return what `bot_pause` does, of the blocks that `blocks_of_bot` returned."""
+    whole = [block for block in found if block.enforced and _covers_wholly(block)]
+    return max(whole, key=_lasts, default=None)
+
+
 def rule_of(policy: Policy) -> UsageRule:
     """Return a usage policy as the value that is decided on."""
     return rules.usage_rule(

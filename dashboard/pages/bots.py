@@ -3,42 +3,56 @@
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
+from django.utils.translation import gettext
 
 from accounts import selectors, services
 from accounts.errors import DomainError, NotFound
 from accounts.models import Bot
 from audit.selectors import decisions
-from dashboard.bot_states import state_of
+from dashboard.bot_rows import DAYS as LIST_DAYS
+from dashboard.bot_rows import found, rows_of, seen_bot, sought
+from dashboard.bot_states import WORDS, state_among
 from dashboard.forms import BlockForm, BotForm, ConfirmForm, ReasonForm
 from dashboard.gauges import dials_for_bot, names_of, subject_text
 from dashboard.paging import page_of
 from dashboard.usage_chart import chart_of_days
 from dashboard.visits import Visit, attempt, page, render
 from policies import services as policy_services
-from policies.selectors import applying_to, blocks_of_bot, bot_pause, bot_pauses
+from policies.selectors import applying_to, blocks_of_bot
+from usage.last_used import last_used, with_last_used
 
 CHOICES = 500
 DAYS = 14
 DIALS = 12
+KEYS = 20
 
 
 @page()
 def listing(visit: Visit) -> HttpResponse:
-    """List the bots with their states."""
-    shown = page_of(selectors.bots(visit.account), visit.request)
-    pauses = bot_pauses(visit.account, shown.rows, visit.now)
-    rows = [
-        {"bot": bot, "state": state_of(bot, pauses.get(bot.id))} for bot in shown.rows
-    ]
-    return render(visit, "bots.html", {"page": shown, "rows": rows}, place="bots")
+    """List the bots, by name, project and state."""
+    projects = list(selectors.projects(visit.account)[:CHOICES])
+    asked = sought(visit.request.GET, projects)
+    wanted, states = found(visit.account, asked, projects, visit.now)
+    shown = page_of(with_last_used(wanted), visit.request)
+    context = {
+        "page": shown,
+        "rows": rows_of(visit.account, shown.rows, visit.now, states),
+        "asked": asked,
+        "projects": projects,
+        "words": WORDS,
+        "days": LIST_DAYS,
+        "site": settings.POLICYHUB_SITE_URL.rstrip("/"),
+    }
+    return render(visit, "bots.html", context, place="bots")
 
 
 @page()
 def detail(visit: Visit, bot_id: str) -> HttpResponse:
     """Show a bot."""
-    return _show(visit, selectors.bot_of(visit.account, bot_id))
+    return _show(visit, seen_bot(visit.account, bot_id))
 
 
 @page(write=True, methods=("GET", "POST"))
@@ -53,7 +67,8 @@ def create(visit: Visit) -> HttpResponse:
     )
     if saved is None:
         return _fill_in(visit, form)
-    messages.success(visit.request, f"{saved.name} is registered.")
+    told = gettext("%(name)s is registered.") % {"name": saved.name}
+    messages.success(visit.request, told)
     return HttpResponseRedirect(visit.address("bot", saved.public_id))
 
 
@@ -70,7 +85,8 @@ def edit(visit: Visit, bot_id: str) -> HttpResponse:
     )
     if saved is None:
         return _fill_in(visit, form, bot)
-    messages.success(visit.request, f"{saved.name} is changed.")
+    told = gettext("%(name)s is changed.") % {"name": saved.name}
+    messages.success(visit.request, told)
     return HttpResponseRedirect(visit.address("bot", saved.public_id))
 
 
@@ -89,7 +105,7 @@ def block(visit: Visit, bot_id: str) -> HttpResponse:
             bot=bot, reason=why, actor=visit.actor, now=visit.now, ends_at=ends_at
         )
 
-    return _back(visit, bot, act, f"{bot.name} is blocked.")
+    return _back(visit, bot, act, gettext("%(name)s is blocked."))
 
 
 @page(write=True, methods=("POST",))
@@ -106,7 +122,7 @@ def unblock(visit: Visit, bot_id: str) -> HttpResponse:
             bot=bot, actor=visit.actor, now=visit.now, reason=why
         )
 
-    return _back(visit, bot, act, f"{bot.name} is not blocked any more.")
+    return _back(visit, bot, act, gettext("%(name)s is not blocked any more."))
 
 
 @page(write=True, methods=("POST",))
@@ -123,7 +139,8 @@ def revoke(visit: Visit, bot_id: str) -> HttpResponse:
             bot=bot, reason=why, actor=visit.actor, now=visit.now
         )
 
-    return _back(visit, bot, act, f"{bot.name} is revoked, and its keys with it.")
+    told = gettext("%(name)s is revoked, and its keys with it.")
+    return _back(visit, bot, act, told)
 
 
 @page(write=True, methods=("POST",))
@@ -140,7 +157,8 @@ def restore(visit: Visit, bot_id: str) -> HttpResponse:
             bot=bot, reason=why, actor=visit.actor, now=visit.now
         )
 
-    return _back(visit, bot, act, f"{bot.name} may call again; its keys stay revoked.")
+    told = gettext("%(name)s may call again; its keys stay revoked.")
+    return _back(visit, bot, act, told)
 
 
 @page(write=True, methods=("POST",))
@@ -156,26 +174,28 @@ def archive(visit: Visit, bot_id: str) -> HttpResponse:
         lambda: services.archive_bot(
             bot=bot, actor=visit.actor, now=visit.now, reason=why
         ),
-        done=f"{bot.name} is archived.",
+        done=gettext("%(name)s is archived.") % {"name": bot.name},
         back=visit.address("bots"),
     )
 
 
 def _back(visit: Visit, bot: Bot, act: Callable[[], object], done: str) -> HttpResponse:
-    return attempt(visit, act, done=done, back=visit.address("bot", bot.public_id))
+    told = done % {"name": bot.name}
+    return attempt(visit, act, done=told, back=visit.address("bot", bot.public_id))
 
 
 def _show(visit: Visit, bot: Bot, **bound: Any) -> HttpResponse:
     """Render a bot; a form that was not right comes back with what was typed."""
     policies = list(applying_to(visit.account, bot=bot))
+    dials = dials_for_bot(visit.account, bot, policies, visit.now)
+    blocks = blocks_of_bot(visit.account, bot, visit.now)
     context = {
         "bot": bot,
-        "state": state_of(bot, bot_pause(visit.account, bot, visit.now)),
-        "blocks": [
-            {"block": each, "subject": _subject(each, bot)}
-            for each in blocks_of_bot(visit.account, bot, visit.now)
-        ],
-        "dials": dials_for_bot(visit.account, bot, policies, visit.now)[:DIALS],
+        "state": state_among(bot, blocks, dials),
+        "last_used": last_used(bot),
+        "keys": _keys(visit, bot),
+        "blocks": [{"block": each, "subject": _subject(each, bot)} for each in blocks],
+        "dials": dials[:DIALS],
         "policies": [{"policy": p, "names": names_of(p)} for p in policies],
         "chart": chart_of_days(visit.account, days=DAYS, now=visit.now, bot=bot),
         "decisions": _decisions(visit, bot),
@@ -194,6 +214,17 @@ def _decisions(visit: Visit, bot: Bot) -> list[Any]:
     if not visit.may_audit:
         return []
     return list(decisions(visit.account, bot=bot.public_id)[:10])
+
+
+def _keys(visit: Visit, bot: Bot) -> list[dict[str, Any]]:
+    """Return the keys that are bound to a bot; they are not for viewers."""
+    if not visit.may_audit:
+        return []
+    bound = selectors.keys(visit.account).filter(bot=bot).order_by("-id")
+    return [
+        {"key": key, "status": selectors.key_status(key, visit.now)}
+        for key in bound[:KEYS]
+    ]
 
 
 def _subject(block: Any, bot: Bot) -> str:

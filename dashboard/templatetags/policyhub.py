@@ -28,6 +28,7 @@ STATUSES: Mapping[str, tuple[str, str, str]] = {
     "disabled": ("", "circle-off", _("Disabled")),
     "archived": ("", "archive", _("Archived")),
     "paused": ("warn", "circle-pause", _("Paused")),
+    "throttled": ("warn", "gauge", _("Throttled")),
     "revoked": ("bad", "ban", _("Revoked")),
     "expired": ("", "clock", _("Expired")),
     "enforce": ("good", "shield", _("Enforced")),
