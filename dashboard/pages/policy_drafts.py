@@ -3,15 +3,16 @@
 from django.http import HttpResponse
 
 from dashboard.policy_desk import edit_form, new_form, past_shown, preview_of
+from dashboard.policy_draft import PolicyForm
 from dashboard.visits import Visit, page, render
+from policies.models import Policy
 from policies.selectors import policy_of
 
 
 @page(write=True, methods=("POST",))
 def of_new(visit: Visit, kind: str) -> HttpResponse:
     """Say what a new policy would mean."""
-    form = new_form(visit, kind)
-    return render(visit, "parts/policy_preview.html", preview_of(visit, form))
+    return _preview(visit, new_form(visit, kind))
 
 
 @page(write=True, methods=("POST",))
@@ -25,8 +26,7 @@ def past_of_new(visit: Visit, kind: str) -> HttpResponse:
 def of_edit(visit: Visit, policy_id: str) -> HttpResponse:
     """Say what the next revision of a policy would mean."""
     policy = policy_of(visit.account, policy_id)
-    form = edit_form(visit, policy)
-    return render(visit, "parts/policy_preview.html", preview_of(visit, form, policy))
+    return _preview(visit, edit_form(visit, policy), policy)
 
 
 @page(write=True, methods=("POST",))
@@ -35,3 +35,13 @@ def past_of_edit(visit: Visit, policy_id: str) -> HttpResponse:
     policy = policy_of(visit.account, policy_id)
     form = edit_form(visit, policy)
     return render(visit, "parts/policy_past.html", past_shown(visit, form, policy))
+
+
+def _preview(
+    visit: Visit, form: PolicyForm, policy: Policy | None = None
+) -> HttpResponse:
+    context = preview_of(visit, form, policy)
+    if "preview" in visit.request.POST:
+        # The button was pressed: all of it is wanted anew.
+        context |= past_shown(visit, form, policy)
+    return render(visit, "parts/policy_preview.html", context)
