@@ -71,6 +71,8 @@ class Wire:
         for statement in wanted:
             self._send(statement)
         if not any(statement.rows for statement in wanted):
+            # PostgreSQL may begin; what does not fit goes when somebody waits.
+            self._pg.flush()
             return [None] * len(wanted)
         rows = iter(await self._answers())
         return [next(rows) if statement.rows else None for statement in wanted]

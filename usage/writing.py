@@ -32,6 +32,9 @@ _TABLES = (
 )
 
 
+_SQL = dict(_TABLES)
+
+
 def as_json(rows: Sequence[Any]) -> str:
     """Return rows as the one jsonb parameter of a statement."""
     return _encode(rows).decode()
@@ -74,6 +77,17 @@ def changed_row(counter: Counter, now: datetime) -> dict[str, Any]:
         "fired": counter.fired,
         "updated_at": now,
     }
+
+
+def write_ahead(work: Work) -> Generator[list[Statement], list[Any], None]:
+    """Send the rows that nothing will change any more, and wait for nothing."""
+    texts, work.texts = work.texts, {}
+    written = [
+        Statement(_SQL[table], (f"[{','.join(rows)}]",))
+        for table, rows in texts.items()
+    ]
+    if written:
+        yield written
 
 
 def write(work: Work) -> Generator[list[Statement], list[Any], None]:
