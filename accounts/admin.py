@@ -11,6 +11,7 @@ from accounts.models import (
     ApiKey,
     Bot,
     ChangeRecord,
+    Heartbeat,
     Invitation,
     Member,
     Person,
@@ -305,3 +306,12 @@ class ChangeRecordAdmin(FactAdmin):
     ordering = ["-id"]
     fields = ["public_id", "account", "created_at", "actor_kind", "actor_id"]
     fields += ["actor_label", "action", "target", "changes", "reason"]
+
+
+@admin.register(Heartbeat)
+class HeartbeatAdmin(FactAdmin):
+    """When the parts of the installation last said that they live."""
+
+    list_display = ["part", "at"]
+    search_fields = ["part"]
+    ordering = ["part"]

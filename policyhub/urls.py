@@ -4,7 +4,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
-from policyhub import health, single_sign_on
+from policyhub import health, single_sign_on, support
 
 handler400 = "api.failures.bad_request"
 handler403 = "api.failures.permission_denied"
@@ -13,6 +13,11 @@ handler500 = "api.failures.server_error"
 
 urlpatterns = [
     path("readyz", health.ready),
+    path(
+        "admin/accounts/account/<uuid:account_id>/support/",
+        admin.site.admin_view(support.show),
+        name="support",
+    ),
     path("admin/", admin.site.urls),
     path(
         "accounts/oidc/<slug:provider_id>/login/",
