@@ -2,11 +2,12 @@
 
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
+from django.http.multipartparser import MultiPartParserError
 from django.utils import timezone
 from rest_framework.authentication import BaseAuthentication, CSRFCheck
 from rest_framework.request import Request
 
-from accounts.errors import InvalidKey
+from accounts.errors import InvalidKey, UnsupportedMediaType
 from accounts.models import Person
 from accounts.selectors import authenticate_key
 from accounts.services import touch_key
@@ -52,7 +53,12 @@ def _check_csrf(request: Request) -> None:
     check = CSRFCheck(_unused)
     plain = request._request  # noqa: SLF001
     check.process_request(plain)
-    if check.process_view(plain, _unused, (), {}):
+    try:
+        refused = check.process_view(plain, _unused, (), {})
+    except MultiPartParserError:
+        # The check looks for its token in a form, and this is none.
+        raise UnsupportedMediaType from None
+    if refused:
         raise CsrfFailed
 
 

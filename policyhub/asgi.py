@@ -13,7 +13,7 @@ import httpx
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "policyhub.settings")
@@ -83,11 +83,12 @@ root = Starlette(
         *lane.routes,
         Route("/healthz", healthz),
         Route("/readyz", readyz),
-        Mount("/", pages),
     ],
     lifespan=lifespan,
 )
 root.router.redirect_slashes = False
+# Not a route: a route's pattern would not match a path with a line break.
+root.router.default = pages
 hot = ShortCut(root, lane.routes)
 
 

@@ -64,9 +64,8 @@ class Pages:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1003})
             return
-        if sum(name == b"host" for name, _ in scope["headers"]) > 1:
-            # Which of them is meant, nobody can say (RFC 9112, 3.2).
-            await refuse(scope, send, 400, "bad_request", "There are two Host headers.")
+        if unclear := _unclear(scope):
+            await refuse(scope, send, 400, "bad_request", unclear)
             return
         try:
             body = await _whole_body(receive)
@@ -125,6 +124,16 @@ class Pages:
             await send(_body(b"", more=False))
         finally:
             await response.aclose()
+
+
+def _unclear(scope: Scope) -> str:
+    """Say what keeps a request from being passed on; nothing if all is well."""
+    if sum(name == b"host" for name, _ in scope["headers"]) != 1:
+        # Of several, nobody can say which is meant (RFC 9112, 3.2).
+        return "Send one Host header."
+    if not scope["path"].startswith("/"):
+        return "Ask for a path."
+    return ""
 
 
 def _request(

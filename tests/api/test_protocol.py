@@ -188,6 +188,13 @@ def test_a_role_says_what_a_person_may_do(acme, bob, role, allowed, refused):
         assert_problem(browsing.call(method, path, *args), 403, "missing_scope")
 
 
+def test_a_form_that_is_none_is_refused_before_its_token_is_looked_for(alice):
+    browsing = person_api(alice, csrf=True)
+    browsing.client.cookies["csrftoken"] = "a" * 32
+    answer = browsing.call("POST", "/bots", raw=b"9", media_type="multipart/form-data")
+    assert_problem(answer, 415, "unsupported_media_type")
+
+
 def test_a_session_writes_only_with_its_csrf_token(alice):
     browsing = person_api(alice, csrf=True)
 

@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from tests.live.forms import wrong_with
 from tests.live.fuzz import attack, furnished
 from tests.live.mutate import send
 from tests.live.raw import throw
@@ -36,3 +37,12 @@ def test_spoilt_examples_get_clear_answers(live, ids):
 def test_whatever_bytes_are_sent_the_lane_lives_on(live):
     throw(live.url, live.made["everything"], count=300)
     assert not live.complaints
+
+
+def test_a_path_with_a_line_break_leads_nowhere_as_others_do(live):
+    key = {"Authorization": f"Bearer {live.made['everything']}"}
+    for path in ("/api/v1/alerts/a%0Ab/ack", "/api/v1/policy/a%0Ab/delete"):
+        answer = httpx.post(f"{live.url}{path}", headers=key, timeout=60)
+        kind = answer.headers["content-type"]
+        assert answer.status_code == 404
+        assert not wrong_with(path, 404, kind, answer.content)
