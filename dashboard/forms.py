@@ -30,6 +30,13 @@ KEY_USES: Final = [
     ("calls", _("Calls: authorize before a call, record usage after it")),
     ("read", _("Reading: see everything, change nothing")),
     ("all", _("Everything: also change policies, bots and keys")),
+    ("custom", _("What is ticked below, and nothing else")),
+]
+KEY_OVERLAPS: Final = [
+    ("86400", _("1 day")),
+    ("3600", _("1 hour")),
+    ("604800", _("7 days")),
+    ("0", _("no longer: it stops now")),
 ]
 PERIODS: Final = [
     ("day", _("limits of a day")),
@@ -154,6 +161,12 @@ class KeyForm(ServiceForm):
         initial="calls",
         widget=forms.RadioSelect,
     )
+    scopes = forms.MultipleChoiceField(
+        label=_("Scopes"),
+        choices=[(scope, scope) for scope in sorted(SCOPES)],
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+    )
     bot = forms.ChoiceField(label=_("Bound to bot"), required=False)
     project = forms.ChoiceField(label=_("Bound to project"), required=False)
     expires = forms.TypedChoiceField(
@@ -177,15 +190,35 @@ class KeyForm(ServiceForm):
         self.fields["bot"].choices = rows_of(bots, _("No bot"))  # type: ignore[attr-defined]
         self.fields["project"].choices = rows_of(projects, _("No project"))  # type: ignore[attr-defined]
 
+    def clean(self) -> dict[str, Any]:
+        """Ask for scopes where they are to be chosen one by one."""
+        given: dict[str, Any] = self.cleaned_data
+        if given.get("use") == "custom" and not given.get("scopes"):
+            self.add_error("scopes", _("Tick at least one."))
+        return given
+
     def values(self) -> dict[str, Any]:
-        """Return the values as the service takes them; the expiry as a span."""
+        """Return the values as the service takes them; the expiry is not among them."""
         given = self.cleaned_data
+        custom = given["use"] == "custom"
         return {
             "name": given["name"],
-            "scopes": scopes_of(given["use"]),
+            "scopes": given["scopes"] if custom else scopes_of(given["use"]),
             "bot": self.bots.get(given["bot"]),
             "project": self.projects.get(given["project"]),
         }
+
+
+class KeyRotationForm(forms.Form):
+    """For how long the old key stays good beside the new one."""
+
+    overlap = forms.TypedChoiceField(
+        label=_("The old key stays good for"),
+        choices=KEY_OVERLAPS,
+        required=False,
+        coerce=int,
+        empty_value=None,
+    )
 
 
 def scopes_of(use: str) -> list[str]:

@@ -6,11 +6,13 @@ from django.http import HttpResponse
 from accounts import selectors, services
 from accounts.errors import DomainError, NotFound
 from accounts.models import ApiKey
-from dashboard.forms import ConfirmForm, KeyForm
+from dashboard.forms import ConfirmForm, KeyForm, KeyRotationForm
 from dashboard.paging import page_of
+from dashboard.snippets import env_line
 from dashboard.visits import Visit, attempt, page, render, said
 
 CHOICES = 500
+OVERLAP_SECONDS = 86_400
 
 
 @page(facts=True)
@@ -30,12 +32,22 @@ def create(visit: Visit) -> HttpResponse:
     return render(visit, "key_form.html", {"form": form}, place="keys", status=code)
 
 
-@page(write=True, methods=("POST",))
+@page(write=True, methods=("GET", "POST"))
 def rotate(visit: Visit, key_id: str) -> HttpResponse:
-    """Make a key that replaces another, which stays good for a day."""
+    """Ask, then make a key that replaces another, which stays good for a while."""
     key = selectors.key_of(visit.account, key_id)
+    data = visit.request.POST if visit.request.method == "POST" else None
+    form = KeyRotationForm(data)
+    if not form.is_valid():
+        code = 422 if form.is_bound else 200
+        context = {"key": key, "form": form}
+        return render(visit, "key_rotate.html", context, place="keys", status=code)
+    overlap = form.cleaned_data["overlap"]
+    overlap = OVERLAP_SECONDS if overlap is None else overlap
     try:
-        made = services.rotate_key(key=key, actor=visit.actor, now=visit.now)
+        made = services.rotate_key(
+            key=key, overlap_seconds=overlap, actor=visit.actor, now=visit.now
+        )
     except DomainError as error:
         messages.error(visit.request, said(error))
         return _list(visit, status=error.status)
@@ -84,6 +96,7 @@ def _show_once(visit: Visit, key: ApiKey, text: str) -> HttpResponse:
     context = {
         "key": key,
         "text": text,
+        "env_line": env_line(text),
         "site": f"{visit.request.scheme}://{visit.request.get_host()}",
     }
     return render(visit, "key_made.html", context, place="keys")
