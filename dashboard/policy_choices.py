@@ -51,6 +51,16 @@ ROLLOUT: Final = [
     ("shadow", _("Evaluate (shadow): count and report only, refuse nothing")),
     ("off", _("Off: not evaluated")),
 ]
+RETENTION_ROLLOUT: Final = [
+    ("enforce", _("Active: what is due is deleted")),
+    ("shadow", _("Evaluate (shadow): say what would be deleted, delete nothing")),
+    ("off", _("Off: not evaluated")),
+]
+CONTENT_ROLLOUT: Final = [
+    ("enforce", _("Active: what it finds is redacted, refused or noted")),
+    ("shadow", _("Evaluate (shadow): note what it finds, change nothing")),
+    ("off", _("Off: not evaluated")),
+]
 SUBJECTS: Final = [
     ("project", _("project")),
     ("bot", _("bot")),

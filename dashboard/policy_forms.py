@@ -16,6 +16,7 @@ class RetentionForm(PolicyForm):
 
     type_name = "retention"
 
+    rollout_mode = fields.radio(_("Mode"), choices.RETENTION_ROLLOUT)
     target = fields.choice(_("Delete"), choices.TARGETS)
     max_age_days = fields.text(_("After (days)"), "", inputmode="numeric")
 
@@ -35,6 +36,7 @@ class ContentForm(PolicyForm):
 
     type_name = "content"
 
+    rollout_mode = fields.radio(_("Mode"), choices.CONTENT_ROLLOUT)
     model = fields.text(_("Model"), _("Optional. May end with *, such as gpt-4*."))
     direction = fields.choice(_("Look at"), choices.DIRECTIONS)
     action = fields.radio(_("When something is found"), choices.CONTENT_ACTIONS)

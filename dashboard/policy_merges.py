@@ -32,13 +32,16 @@ _PARTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part in which two versions differ, as lines; `both` changed it."""
+    """A part in which two versions differ, as lines; `both` changed it.
+
+    Of the lines of the two versions each says whether the other one lacks it.
+    """
 
     field: str
     label: Any
     before: tuple[str, ...]
-    theirs: tuple[str, ...]
-    mine: tuple[str, ...]
+    theirs: tuple[tuple[str, bool], ...]
+    mine: tuple[tuple[str, bool], ...]
     both: bool
     takes_mine: bool
 
@@ -51,14 +54,15 @@ def parts(*, before: Document | None, theirs: Document, mine: Document) -> list[
         here, there = mine.get(field), theirs.get(field)
         if here == there:
             continue
+        yours, others = list(_lines(here)), list(_lines(there))
         i_did, they_did = before is None or here != old, before is None or there != old
         found.append(
             Part(
                 field=field,
                 label=label,
                 before=tuple(_lines(old)),
-                theirs=tuple(_lines(there)),
-                mine=tuple(_lines(here)),
+                theirs=tuple((line, line not in yours) for line in others),
+                mine=tuple((line, line not in others) for line in yours),
                 both=i_did and they_did,
                 takes_mine=i_did,
             )
@@ -86,7 +90,7 @@ def _lines(value: object, path: str = "") -> Iterator[str]:
             (f"{path}.{key}" if path else str(key), each) for key, each in value.items()
         ]
     elif isinstance(value, list) and any(isinstance(each, Mapping) for each in value):
-        inner = [(f"{path}{n}", each) for n, each in enumerate(value, start=1)]
+        inner = [(f"{path}{n}. ", each) for n, each in enumerate(value, start=1)]
     else:
         yield f"{path}: {_said(value)}" if path else _said(value)
         return

@@ -1,6 +1,7 @@
 """The list of bots, and a bot: its state, what acts on it, and what to do about it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
@@ -16,7 +17,7 @@ from dashboard.bot_rows import DAYS as LIST_DAYS
 from dashboard.bot_rows import found, rows_of, seen_bot, sought
 from dashboard.bot_states import WORDS, state_among
 from dashboard.forms import BlockForm, BotForm, ConfirmForm, ReasonForm
-from dashboard.gauges import dials_for_bot, names_of, subject_text
+from dashboard.gauges import Dial, dials_for_bot, names_of, subject_text
 from dashboard.paging import page_of
 from dashboard.usage_chart import chart_of_days
 from dashboard.visits import Visit, attempt, page, render
@@ -195,7 +196,7 @@ def _show(visit: Visit, bot: Bot, **bound: Any) -> HttpResponse:
         "last_used": last_used(bot),
         "keys": _keys(visit, bot),
         "blocks": [{"block": each, "subject": _subject(each, bot)} for each in blocks],
-        "dials": dials[:DIALS],
+        "dials": [_dial(each, bot) for each in dials[:DIALS]],
         "policies": [{"policy": p, "names": names_of(p)} for p in policies],
         "chart": chart_of_days(visit.account, days=DAYS, now=visit.now, bot=bot),
         "decisions": _decisions(visit, bot),
@@ -225,6 +226,12 @@ def _keys(visit: Visit, bot: Bot) -> list[dict[str, Any]]:
         {"key": key, "status": selectors.key_status(key, visit.now)}
         for key in bound[:KEYS]
     ]
+
+
+def _dial(dial: Dial, bot: Bot) -> Dial:
+    """Return a reading as the bot's own page says it: whose it is goes without."""
+    others = [pair for pair in dial.reading.subject if pair[0] != "bot"]
+    return replace(dial, subject=subject_text(others, names_of(dial.policy)))
 
 
 def _subject(block: Any, bot: Bot) -> str:
