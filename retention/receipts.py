@@ -40,25 +40,29 @@ def begin(job: Job, *, trigger: str, **facts: Any) -> PruneRun:
     again = _failed_before(job)
     if again is not None:
         return again
-    run = PruneRun(
-        **_of(job),
-        id=ids.new_id(job.now),
-        policy_revision=job.revision,
-        cutoff=job.cutoff,
-        trigger=trigger,
-        started_at=job.now,
-        worked_at=job.now,
-        **facts,
-    )
-    try:
-        with transaction.atomic():
-            run.save(force_insert=True)
-    except IntegrityError as error:
+    while True:
+        run = PruneRun(
+            **_of(job),
+            id=ids.new_id(job.now),
+            policy_revision=job.revision,
+            cutoff=job.cutoff,
+            trigger=trigger,
+            started_at=job.now,
+            worked_at=job.now,
+            **facts,
+        )
+        try:
+            with transaction.atomic():
+                run.save(force_insert=True)
+        except IntegrityError as error:
+            if "run_open_once_for_each_rule" not in str(error):
+                raise
+        else:
+            return run
         found = open_run(job)
-        if found is None or "run_open_once_for_each_rule" not in str(error):
-            raise
-        return found
-    return run
+        if found is not None:
+            return found
+        # It has ended since: then there is room for another one.
 
 
 def note(run: PruneRun, counts: Mapping[str, int], gone: bytes, *, took: float) -> None:

@@ -8,6 +8,7 @@ for all children; it prints how each one ended.
 import json
 import os
 import sys
+import traceback
 from datetime import datetime
 
 import django
@@ -43,8 +44,8 @@ def main() -> None:
                     prune(order)
                     sys.stderr.flush()
                     os._exit(0)
-                except BaseException as error:  # noqa: BLE001 (it ends here anyway)
-                    sys.stderr.write(f"{type(error).__name__}: {error}\n")
+                except BaseException:  # noqa: BLE001 (it ends here anyway)
+                    traceback.print_exc()
                     sys.stderr.flush()
                     os._exit(1)
             children.append(child)

@@ -8,6 +8,7 @@ import pytest
 from django.db import connection, transaction
 
 from accounts.errors import NotFound
+from retention import receipts
 from retention.models import PruneRun
 from tests.retention.house import House, left
 from usage.conversations import append_message
@@ -159,3 +160,25 @@ def test_writers_and_a_pruner_lose_nothing_young(house):
 
     assert left(Conversation) == set(revived)
     assert Message.objects.count() == len(revived)
+
+
+def test_a_run_that_ends_while_another_begins_makes_room(house, monkeypatch):
+    """The other worker's run is in the way at first, and gone when it is looked at."""
+    policy = house.policy()
+    other = house.conversation(31)
+    waiting = house.prune(policy)
+    find, ended = receipts.open_run, []
+
+    def open_run(job):
+        if not ended:  # before: there is none yet
+            ended.append(job)
+            return None
+        PruneRun.objects.filter(id=waiting.id).update(state="completed")
+        return find(job)
+
+    monkeypatch.setattr("retention.receipts.open_run", open_run)
+    run = house.prune(policy, confirmed=True)
+
+    assert run.id != waiting.id
+    assert run.state == "completed"
+    assert other.id not in left(Conversation)
