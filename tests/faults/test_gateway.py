@@ -1,13 +1,19 @@
-"""`kill -9` in the middle of gateway calls: nothing stays open, what ran is charged.
+"""`kill -9` in the middle of gateway calls, and thousands of idle clients.
 
-The lane, the upstream and the database are processes of their own (CONTRACT B7, H3).
+The lane, the upstream and the database are processes of their own. After a kill nothing
+stays open, and what ran is charged (CONTRACT B7, H3).
 """
 
+import asyncio
 import json
+import os
+import resource
 import socket
 import subprocess
 import sys
+import time
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +24,7 @@ pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
 
 PATH = "/v1/chat/completions"
 CALLS = 8  # of each kind
+IDLE = 10_000 if os.environ.get("FAULTS") == "long" else 1_000
 TOTAL, MARGIN = 30, 60  # seconds
 PROMPT, MOST = 12, 50  # tokens
 TEXT = "one two three four five six"
@@ -90,6 +97,8 @@ def expire(house, moment) -> int:
 
 
 def test_what_a_killed_lane_had_under_way_is_charged_and_nothing_stays_open(house):
+    with house.connect() as database:
+        database.execute("TRUNCATE usage_reservation, usage_usageevent, usage_counter")
     lane = house.lane("killed", **house.opened)
     lane.start()
     lane.wait_ready()
@@ -136,3 +145,52 @@ def test_what_a_killed_lane_had_under_way_is_charged_and_nothing_stays_open(hous
     with house.connect() as database:
         found = database.execute(EVENTS).fetchone()
     assert found == (2 * CALLS, 2 * CALLS * PROMPT, 2 * CALLS * MOST, 2 * CALLS)
+
+
+def memory_kb(process) -> int:
+    status = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
+    return int(status.partition("\nPss:")[2].split()[0])
+
+
+async def idle_connections(port: int, count: int) -> list:
+    """Open connections that have asked once, as a client's pool keeps them."""
+    found = []
+    for _ in range(count):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        found.append((reader, writer))
+        if len(found) % 250 == 0:
+            await asyncio.gather(*(_answered(each) for each, _ in found[-250:]))
+    return found
+
+
+async def _answered(reader: asyncio.StreamReader) -> None:
+    assert (await reader.readuntil(b'{"status":"ok"}')).startswith(b"HTTP/1.1 200")
+
+
+async def test_idle_connections_hold_and_cost_little(house):
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    count = min(IDLE, most - 1_000)
+    lane = house.lane("idle", **house.opened)
+    lane.start()
+    lane.wait_ready()
+    assert call(house, lane.port) == 200
+    before = memory_kb(lane.process)
+
+    held = await idle_connections(lane.port, count)
+
+    each = (memory_kb(lane.process) - before) / count
+    sys.stdout.write(f"{count:,} idle connections: {each:.1f} KB each\n")
+    assert each < 40
+    # Others are served beside them, and each of them still is.
+    began = time.monotonic()
+    assert await asyncio.to_thread(call, house, lane.port) == 200
+    assert time.monotonic() - began < 1
+    assert not any(reader.at_eof() for reader, _ in held)
+    for reader, writer in held[:: count // 100]:
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await _answered(reader)
+    for _, writer in held:
+        writer.transport.abort()
+    lane.kill()
