@@ -9,6 +9,7 @@ from django.utils.translation import gettext
 from accounts.errors import DomainError
 from accounts.selectors import bots, projects
 from alerts.selectors import webhooks
+from dashboard.age_chart import drawn_by_age
 from dashboard.policy_draft import PolicyForm
 from dashboard.policy_forms import FORMS
 from dashboard.policy_previews import Draft, draft_of, due_of, past_of
@@ -60,7 +61,7 @@ def preview_of(
 ) -> dict[str, Any]:
     """Return the quick part of a preview, or what is in its way."""
     draft = _draft(visit, form, policy)
-    problems = [] if draft else list(_problems(form))
+    problems = [] if draft else _problems(form)
     return {"draft": draft, "problems": problems, **addresses_of(visit, form, policy)}
 
 
@@ -85,7 +86,8 @@ def past_shown(
         return {}
     try:
         if document["type"] == Policy.Type.RETENTION:
-            return {"due": due_of(visit.account, document, visit.now)}
+            due = due_of(visit.account, document, visit.now)
+            return {"due": True, **drawn_by_age(due)}
         return {
             "past": past_of(visit.account, document, visit.now, policy),
             "names": form.named(),
@@ -112,8 +114,14 @@ def _document(form: PolicyForm) -> Document | None:
         return None
 
 
-def _problems(form: PolicyForm) -> Iterator[tuple[str, str]]:
-    """Yield each fault with what people call its field; none of a form not sent."""
+def _problems(form: PolicyForm) -> list[tuple[str, str]]:
+    """Return each fault with what people call its field; none of a form not sent."""
+    found = list(_faults(form))
+    of_fields = [(label, told) for label, told in found if label]
+    return of_fields or found
+
+
+def _faults(form: PolicyForm) -> Iterator[tuple[str, str]]:
     if not form.is_bound:
         return
     forms: list[Any] = [form]

@@ -30,6 +30,7 @@ OTHERS: Final = 200
 BOUNDARIES: Final = 3
 # More pictures than these say less.
 DRAWN: Final = 2
+MOST_BOTS: Final = 10
 # These change nothing of what would have happened.
 _WORDS: Final = ("name", "description", "rollout_mode", "alert_steps")
 
@@ -69,6 +70,13 @@ class Past:
     simulation: Simulation
     drawn: tuple[PastWindows, ...]
     more: int
+
+    @property
+    def refused(self) -> list[tuple[str, int]]:
+        """The bots with the most refused calls, by public id."""
+        tallies = self.simulation.draft.by_bot.items()
+        calls = [(bot, tally.calls) for bot, tally in tallies]
+        return sorted(calls, key=lambda pair: -pair[1])[:MOST_BOTS]
 
 
 def draft_of(

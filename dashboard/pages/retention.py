@@ -10,7 +10,7 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.utils.translation import gettext
 
 from accounts.errors import NotFound
-from dashboard import charts
+from dashboard.age_chart import drawn_by_age
 from dashboard.forms import ReasonForm
 from dashboard.gauges import names_of
 from dashboard.paging import page_of
@@ -20,7 +20,7 @@ from policies.selectors import policies, policy_of
 from retention.dry_runs import MOST_ROWS, due_rows
 from retention.jobs import default_jobs, job_of
 from retention.models import PruneRun
-from retention.previews import HISTOGRAM_DAYS, preview
+from retention.previews import preview
 from retention.receipts import OPEN
 from retention.selectors import due_of, forgotten_holds, live_holds, runs
 from usage import edits
@@ -153,17 +153,8 @@ def _table(visit: Visit) -> dict[str, Any]:
 
 def _counted(visit: Visit, policy: Policy) -> dict[str, Any]:
     found = preview(account=visit.account, policy=policy, now=visit.now)
-    bins = found["histogram"]
-    drawn = charts.cut(
-        [each["count"] for each in bins], (0, *HISTOGRAM_DAYS), found["max_age_days"]
-    )
-    past, split = set(drawn.past), drawn.split
-    marks = [
-        {**each, "bar": bar, "past": n in past, "split": n == split}
-        for n, (each, bar) in enumerate(zip(bins, drawn.drawn.bars, strict=True))
-    ]
     waiting = runs(visit.account, policy).filter(state=PruneRun.State.WAITING).first()
-    return {"preview": found, "cut": drawn, "marks": marks, "waiting_run": waiting}
+    return {**drawn_by_age(found), "waiting_run": waiting}
 
 
 def _lines(visit: Visit, policy: Policy) -> Iterator[str]:

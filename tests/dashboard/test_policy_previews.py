@@ -125,6 +125,7 @@ def test_a_retention_draft_tells_what_is_due(browser, account, bot, now):
     answer = browser.post(f"{NEW}/retention/past/", typed)
     assert "1 of 2 conversations would go now" in plain(answer)
     assert "over 20 %" in plain(answer)
+    assert 'class="cap"' in text_of(answer)
 
 
 def test_without_javascript_the_button_shows_all_of_it(browser, account, bot, now):

@@ -1,0 +1,58 @@
+"""A policy is written in a browser, and its preview follows what is typed."""
+
+import pytest
+
+from tests.e2e.test_matrix import log_in
+
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.browser,
+    pytest.mark.timeout(300),
+    pytest.mark.xdist_group("browser"),
+]
+
+
+@pytest.fixture
+def form(site, new_look):
+    """The form of a new policy, with every request for a part of its preview."""
+    look = new_look()
+    log_in(look, *site.demo_login)
+    page = look.page
+    page.asked = []
+    page.on("request", lambda sent: page.asked.append(sent.url.rsplit("/", 2)[-2]))
+    page.goto(f"{look.origin}/app/demo/policies/new/?template=notify-only")
+    page.wait_for_selector("#preview h3")
+    yield page
+    assert not look.wrong, "\n".join(look.wrong)
+
+
+def test_the_preview_follows_what_is_typed(form):
+    said = form.locator("#preview .said")
+    assert "after 1,000,000 tokens in a day" in said.inner_text()
+    form.fill("#id_limits-0-threshold", "12,345")
+    form.locator("#preview .said", has_text="12,345").wait_for()
+    form.wait_for_selector("#preview h3")
+    # The name changes nothing of the past: it stays, and is not asked for again.
+    form.asked.clear()
+    with form.expect_response("**/preview/"):
+        form.fill("#id_name", "Heavy days, renamed")
+    form.wait_for_timeout(400)
+    assert form.asked == ["preview"]
+    assert form.locator("#preview h3").count() == 1
+    # What is typed keeps the focus, and a fault is told in the preview alone.
+    form.click("#id_limits-0-threshold")
+    form.keyboard.press("End")
+    form.keyboard.type("x")
+    form.wait_for_selector("#preview .wrong")
+    assert form.evaluate("document.activeElement.id") == "id_limits-0-threshold"
+    form.keyboard.press("Backspace")
+    form.wait_for_selector("#preview .said")
+    # The button asks for all of it anew, in one piece.
+    form.asked.clear()
+    with form.expect_response("**/preview/"):
+        form.get_by_role("button", name="Look again").click()
+    form.wait_for_selector("#preview h3")
+    form.check("input[name=rollout_mode][value=shadow]")
+    form.get_by_role("button", name="Write the policy").click()
+    form.wait_for_url("**/policies/pol_*/")
+    assert "Heavy days, renamed" in form.locator("h1").inner_text()
