@@ -7,9 +7,9 @@ whatever is waited for: a new deadline is an assignment, not a timer for each ch
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 from starlette.types import Receive, Scope, Send
@@ -25,6 +25,39 @@ BODY_SECONDS: Final = 30.0
 SEND_SECONDS: Final = 60.0
 _JSON: Final = (b"content-type", b"application/json")
 encode = msgspec.json.Encoder().encode
+
+
+_T = TypeVar("_T")
+
+
+class _Watched(Generic[_T]):
+    """Awaits something, and says so if it has to wait indeed."""
+
+    __slots__ = ("_say", "_seconds", "_work")
+
+    def __init__(
+        self, work: Awaitable[_T], say: Callable[[float], None], seconds: float
+    ) -> None:
+        self._work = work
+        self._say = say
+        self._seconds = seconds
+
+    def __await__(self) -> Generator[Any, Any, _T]:
+        """Pass every wait on to the task, and every answer back."""
+        steps = self._work.__await__()
+        try:
+            waited = next(steps)
+            self._say(self._seconds)
+            while True:
+                try:
+                    answer = yield waited
+                except BaseException as error:  # noqa: BLE001 (it is the work's)
+                    waited = steps.throw(error)
+                else:
+                    waited = steps.send(answer)
+        except StopIteration as done:
+            result: _T = done.value
+            return result
 
 
 class ClientGone(Exception):
@@ -100,17 +133,13 @@ class Exchange:
         except TimeoutError:
             raise Refusal(408, "The body did not arrive in time.") from None
 
-    async def _within(self, seconds: float, work: Awaitable[Any]) -> Any:
-        """Await something of this task. Raises TimeoutError."""
-        self._until = until = self._loop.time() + seconds
-        timer = self._timer
-        if timer is None or timer.when() > until:
-            if timer is not None:
-                timer.cancel()
-            self._task = asyncio.current_task()
-            self._timer = self._loop.call_at(until, self._look)
+    async def _within(self, seconds: float, work: Awaitable[_T]) -> _T:
+        """Await something of this task. Raises TimeoutError.
+
+        What need not wait costs neither a look at the clock nor a timer.
+        """
         try:
-            return await work
+            return await _Watched(work, self._watch, seconds)
         except asyncio.CancelledError:
             if self._is_late and self._task is not None:
                 self._is_late = False
@@ -119,6 +148,16 @@ class Exchange:
             raise
         finally:
             self._until = 0.0
+
+    def _watch(self, seconds: float) -> None:
+        """See to it that the wait that begins now ends."""
+        self._until = until = self._loop.time() + seconds
+        timer = self._timer
+        if timer is None or timer.when() > until:
+            if timer is not None:
+                timer.cancel()
+            self._task = asyncio.current_task()
+            self._timer = self._loop.call_at(until, self._look)
 
     def _look(self) -> None:
         """End the wait if its deadline has passed, else look again when it does."""

@@ -65,7 +65,8 @@ async def test_time_between_chunks_is_not_the_clients():
     exchange.close()
 
 
-async def test_a_stream_has_one_timer(monkeypatch):
+@pytest.mark.parametrize(("waits", "timers"), [(False, 0), (True, 1)])
+async def test_a_stream_has_one_timer_if_its_client_is_slow(monkeypatch, waits, timers):
     loop, made = asyncio.get_running_loop(), []
     call_at = loop.call_at
 
@@ -77,11 +78,15 @@ async def test_a_stream_has_one_timer(monkeypatch):
     exchange = client.exchange()
     monkeypatch.setattr(loop, "call_at", counted)
     for _ in range(100):
+        if waits:
+            client.takes.clear()
+            loop.call_soon(client.takes.set)
         await exchange.write(b"x")
     await exchange.end()
     exchange.close()
 
-    assert len(made) == 1
+    assert len(client.got) == 101
+    assert len(made) == timers
 
 
 async def test_a_body_that_never_ends_is_refused():
