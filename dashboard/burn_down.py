@@ -16,8 +16,8 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext
 
 from dashboard import plots
+from dashboard.amounts import amount_text, duration_text, quantity_text
 from dashboard.gauges import Dial
-from policies.phrases import amount_text, duration_text, quantity_text
 from usage.forecast import HISTORY, Forecast, Point
 from usage.forecasting import Outlook, outlook_of
 

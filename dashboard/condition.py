@@ -15,8 +15,8 @@ from django.utils.translation import ngettext
 from accounts import heartbeats
 from accounts.models import Account
 from alerts.selectors import outbox_of
+from dashboard.amounts import duration_text
 from gateway.selectors import upstreams
-from policies.phrases import duration_text
 from retention.models import PruneRun
 from retention.selectors import enforced_policies, runs
 from usage.selectors import rolled_up_at

@@ -13,7 +13,7 @@ from gateway.models import Upstream
 # What the playground takes at once, characters.
 LONGEST_TEXT: Final = 20_000
 _MODELS = _(
-    "One a line: the name your clients use, or name = the upstream\u2019s name for it."
+    "One a line: the name your clients use, or name = the upstream’s name for it."
 )
 
 

@@ -15,9 +15,9 @@ from typing import Final
 from django.utils.translation import gettext
 
 from accounts.models import Account
+from dashboard.amounts import duration_text
 from dashboard.usage_query import Asked
 from policies.models import Policy
-from policies.phrases import duration_text
 from policies.rules import Limit, UsageRule, Window
 from policies.selectors import rule_of
 from usage import windows

@@ -5,9 +5,11 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from django.utils.formats import date_format
+from django.utils.translation import gettext as _
 
 from accounts.models import Account, Bot
 from dashboard import charts
+from dashboard.amounts import number_text
 from usage.reports import Filters, Report, edges_before, period_of
 
 
@@ -34,12 +36,15 @@ class DayChart:
     def summary(self) -> str:
         """What the chart shows, in a sentence."""
         if self.peak is None:
-            return f"No tokens in the last {len(self.days)} days."
-        on = date_format(self.peak.date, "j M")
-        return (
-            f"{self.total:,} tokens in the last {len(self.days)} days;"
-            f" most on {on}: {self.peak.value:,}."
-        )
+            return _("No tokens in the last %(days)s days.") % {"days": len(self.days)}
+        return _(
+            "%(total)s tokens in the last %(days)s days; most on %(day)s: %(peak)s."
+        ) % {
+            "total": number_text(self.total),
+            "days": len(self.days),
+            "day": date_format(self.peak.date, _("j M")),
+            "peak": number_text(self.peak.value),
+        }
 
     @property
     def ticks(self) -> tuple[date, date, date]:

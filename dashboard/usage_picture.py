@@ -17,6 +17,7 @@ from django.utils.translation import gettext, ngettext
 from alerts.models import Alert
 from alerts.selectors import alerts
 from dashboard import plots
+from dashboard.amounts import amount_text, quantity_text
 from dashboard.charts import ceiling
 from dashboard.usage_caps import (
     Cap,
@@ -34,7 +35,6 @@ from dashboard.usage_series import Named, Part, Used, used
 from dashboard.visits import Visit
 from policies import selectors
 from policies.models import Block, Policy
-from policies.phrases import amount_text, quantity_text
 from usage.reports import edges_before, edges_of
 
 MOST_MARKS: Final = 100

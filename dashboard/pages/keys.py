@@ -2,6 +2,7 @@
 
 from django.contrib import messages
 from django.http import HttpResponse
+from django.utils.translation import gettext as _
 
 from accounts import selectors, services
 from accounts.errors import DomainError, NotFound
@@ -70,7 +71,7 @@ def revoke(visit: Visit, key_id: str) -> HttpResponse:
         lambda: services.revoke_key(
             key=key, actor=visit.actor, now=visit.now, reason=why
         ),
-        done="The key is revoked; the next call with it is refused.",
+        done=_("The key is revoked; the next call with it is refused."),
         back=visit.address("keys"),
     )
 

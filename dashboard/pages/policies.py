@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.http import HttpResponse
+from django.utils.translation import gettext as _
 
 from alerts.models import Alert
 from alerts.selectors import alerts
@@ -76,7 +77,7 @@ def reset(visit: Visit, policy_id: str) -> HttpResponse:
         lambda: resets.reset_policy(
             policy=policy, actor=visit.actor, now=visit.now, **form.cleaned_data
         ),
-        done="The counters start again from 0.",
+        done=_("The counters start again from 0."),
         back=visit.address("policy", policy.public_id),
     )
 
@@ -112,7 +113,8 @@ def restore(visit: Visit, policy_id: str, number: int) -> HttpResponse:
             now=visit.now,
             expected_revision=policy.revision,
         ),
-        done=f"Revision {number} is in force again, as a new revision.",
+        done=_("Revision %(number)s is in force again, as a new revision.")
+        % {"number": number},
         back=visit.address("policy", policy.public_id),
     )
 
@@ -131,7 +133,7 @@ def clear(visit: Visit, policy_id: str, block_id: str) -> HttpResponse:
         lambda: resets.clear_block(
             block=block, actor=visit.actor, now=visit.now, reason=why
         ),
-        done="The block is lifted and its counter starts again from 0.",
+        done=_("The block is lifted and its counter starts again from 0."),
         back=visit.address("policy", policy.public_id),
     )
 

@@ -7,13 +7,13 @@ from typing import Any, Final
 from django.http import Http404, HttpResponse, JsonResponse
 
 from accounts.tables import csv_text
+from dashboard.amounts import quantity_text
 from dashboard.usage_caps import focus
 from dashboard.usage_picture import Picture, as_data, picture, usage_policies
 from dashboard.usage_query import BUCKETS, SPANS, Asked, asked
 from dashboard.usage_series import Named, offered
 from dashboard.usage_svg import svg_of
 from dashboard.visits import Visit, page, render
-from policies.phrases import quantity_text
 from policies.rules import METRICS, micros_to_cost
 from usage.reports import GROUPS
 

@@ -9,8 +9,8 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from dashboard.amounts import amount_text, duration_text, unit_text
 from dashboard.past_windows import Bucket, PastWindows
-from policies.phrases import amount_text, duration_text, unit_text
 
 register = template.Library()
 
