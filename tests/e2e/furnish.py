@@ -21,6 +21,7 @@ from accounts.models import Account, ApiKey, Bot, Invitation, Member, Person  # 
 from accounts.selectors import account_by_slug  # noqa: E402
 from accounts.services import (  # noqa: E402
     add_member,
+    archive_bot,
     create_account,
     create_bot,
     create_key,
@@ -134,6 +135,21 @@ def _fill(account: Account) -> None:
     prune_policy(policy=old, now=moment)
 
 
+def _let_wait(account: Account) -> None:
+    """Make a run that waits for a person, as too much of all would go at once."""
+    moment = now()
+    bot = create_bot(account=account, name="Old", actor=SYSTEM, now=moment)
+    for _ in range(5):
+        old = moment - 90 * DAY
+        create_conversation(
+            account=account, bot=bot, started_at=old, last_activity_at=old, now=moment
+        )
+    keep = {"target": "conversations", "max_age_days": 30}
+    policy = _policy(account, type="retention", name="Keep 30 days", retention=keep)
+    prune_policy(policy=policy, now=moment)
+    archive_bot(bot=bot, reason="", actor=SYSTEM, now=moment)
+
+
 def _tokens(account: Account) -> dict[str, str]:
     """Make the links that are sent by mail."""
     asked = Recipient.objects.create(
@@ -163,6 +179,7 @@ def main() -> None:
             password=PASSWORD,
             now=now(),
         )
+    _let_wait(account_by_slug("steps"))
     ids = _tokens(demo) | {"provider_id": "sso"}
     for name, model in ROWS.items():
         row = model.objects.filter(account=demo).order_by("-id").first()
@@ -172,6 +189,10 @@ def main() -> None:
     ids["policy_id"] = policy.public_id
     keeps = Policy.objects.filter(account=demo, type=Policy.Type.RETENTION)
     ids["retention_policy_id"] = keeps.first().public_id
+    retention = Policy.objects.filter(account=demo, type=Policy.Type.RETENTION)
+    ids["retention_policy_id"] = retention.order_by("-id").first().public_id
+    sent = Delivery.objects.filter(account=demo, webhook__isnull=False)
+    ids["webhook_delivery_id"] = sent.order_by("-id").first().public_id
     ids["block_id"] = Block.objects.filter(policy=policy).first().public_id
     sys.stdout.write(json.dumps(ids))
 

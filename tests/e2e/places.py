@@ -70,7 +70,7 @@ def page_paths(slug: str, ids: dict[str, str], *, doors: bool) -> list[str]:
         if (name in DOORS) != doors:
             continue
         for kind in KINDS.get(name, ("usage",)):
-            values = {"slug": slug, "kind": kind, "number": "1", **ids}
+            values = {"slug": slug, "kind": kind, "number": "1", "form": "csv", **ids}
             if "{token}" in place.path:
                 values["token"] = ids[f"token of {name}"]
             found.append(place.path.format(**values))
