@@ -1,5 +1,7 @@
 """What the browser tests look at, beside a short demo. Prints JSON.
 
+With a number of days it makes the demo of that length and nothing else.
+
 The account `demo` gets a row of each kind, some with names and amounts of the largest
 size; `empty` has nothing but its owner; `steps` is for those who change things.
 """
@@ -168,7 +170,10 @@ def main() -> None:
     """Make them, and say which ids the paths of the pages may name."""
     call_command("migrate", verbosity=0)
     call_command("collectstatic", interactive=False, verbosity=0)
-    call_command("seed_demo", days=DEMO_DAYS)
+    days = int(sys.argv[1]) if sys.argv[1:] else DEMO_DAYS
+    call_command("seed_demo", days=days)
+    if days != DEMO_DAYS:
+        return
     demo = account_by_slug("demo")
     _fill(demo)
     for slug in ("empty", "steps"):

@@ -15,10 +15,10 @@ _LINK = re.compile(r"https?://[^\s<>\"]+")
 class Site:
     """A running PolicyHub: `url` is its address, `ids` what paths may name."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, **settings: str) -> None:
         self.house = House(folder, options=_QUICK)
         try:
-            self._build()
+            self._build(*arguments)
             lane = self.house.lane()
             # Passkeys work under a name, not under an address in numbers.
             self.url = f"http://localhost:{lane.port}"
@@ -32,9 +32,10 @@ class Site:
             self.house.end()
             raise
 
-    def _build(self) -> None:
+    def _build(self, *arguments: str) -> None:
         self.house.start_database()
-        self.ids = json.loads(self.house.run("-m", "tests.e2e.furnish"))
+        made = self.house.run("-m", "tests.e2e.furnish", *arguments)
+        self.ids = json.loads(made or "{}")
 
     @property
     def demo_login(self) -> tuple[str, str]:
