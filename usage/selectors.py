@@ -171,7 +171,9 @@ def _fullest(rows: QuerySet[Counter], most: int) -> QuerySet[Counter]:
         partition_by=["policy", "limit_key"],
         order_by=[(F("used") + F("held")).desc(), "id"],
     )
-    return rows.annotate(rank=rank).filter(rank__lte=most)
+    # Ids alone are sorted: whole rows of many counters would not fit into memory.
+    ranked = rows.order_by().annotate(rank=rank).filter(rank__lte=most)
+    return Counter.objects.filter(id__in=ranked.values("id")).order_by("id")
 
 
 def _readings(

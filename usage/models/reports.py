@@ -126,6 +126,25 @@ class UsageSummary(models.Model):
                 fields=["account", "grain", "dimension", "value", "start"],
                 name="summary_of_one",
             ),
+            # Days lie apart, among the hours of theirs: a month of many users would be
+            # read page by page. All that a sum needs is in the index.
+            models.Index(
+                fields=["account", "dimension", "start"],
+                include=[
+                    "value",
+                    "events",
+                    "tokens",
+                    "input_tokens",
+                    "output_tokens",
+                    "messages",
+                    "conversations",
+                    "calls",
+                    "cost",
+                    "unpriced",
+                ],
+                condition=Q(grain="day"),
+                name="summary_by_day",
+            ),
         ]
 
     def __str__(self) -> str:
