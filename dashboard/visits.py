@@ -77,6 +77,7 @@ PLACES: Final = (
     Place("gateway", "route", _("Gateway")),
     Place("try", "flask-conical", _("Sandbox")),
     Place("settings", "settings", _("Settings")),
+    Place("status", "activity", _("Status")),
 )
 
 

@@ -44,6 +44,8 @@ KINDS: Final = (
 CHOICES: Final = 500
 # Of how many policies the nearest is looked for.
 NEAR: Final = 100
+# From here on the exact per cent says nothing more.
+MANY: Final = 10_000
 
 
 class InboxForm(forms.Form):
@@ -59,6 +61,12 @@ class Row:
 
     alert: Alert
     drawn: charts.Gauge | None
+
+    @property
+    def percent(self) -> str:
+        """What is used of the threshold, in per cent, in few digits."""
+        percent = 0 if self.drawn is None else self.drawn.percent
+        return f"{percent}" if percent < MANY else f"{MANY}+"
 
     @property
     def step_dash(self) -> str:
