@@ -1,12 +1,13 @@
 """Where policies are written: the form with what was sent, and the preview of it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from django.http import Http404
 from django.utils.translation import gettext
 
 from accounts.errors import DomainError
+from accounts.models import Bot, Project
 from accounts.selectors import bots, projects
 from alerts.selectors import webhooks
 from dashboard.age_chart import drawn_by_age
@@ -25,27 +26,41 @@ CHOICES: Final = 500
 
 def new_form(visit: Visit, kind: str) -> PolicyForm:
     """Return the form of a new policy, with what was sent or asked to begin with."""
-    posted = visit.request.method == "POST"
-    begin = {} if posted else begun(visit.account, kind, visit.request.GET.dict())
-    return form_of(visit, kind, visit.request.POST if posted else None, begin)
+    if visit.request.method == "POST":
+        return form_of(visit, kind, visit.request.POST, {})
+    draft = begun(visit.account, kind, visit.request.GET.dict())
+    return form_of(visit, kind, None, draft)
 
 
 def edit_form(visit: Visit, policy: Policy) -> PolicyForm:
     """Return the form of a policy, with what was sent or what it says."""
     data = visit.request.POST if visit.request.method == "POST" else None
-    document, revision = policy.document, policy.revision
-    return form_of(visit, policy.type, data, document, revision=revision)
+    document, number = policy.document, policy.revision
+    return form_of(visit, policy.type, data, document, policy, revision=number)
 
 
 def form_of(
-    visit: Visit, kind: str, data: Any, document: Document, **initial: Any
+    visit: Visit,
+    kind: str,
+    data: Any,
+    document: Document,
+    policy: Policy | None = None,
+    **initial: Any,
 ) -> PolicyForm:
     """Return a form of a type of policies. Raises Http404 for no type."""
     if kind not in FORMS:
         raise Http404
+    offered_bots = list(bots(visit.account)[:CHOICES])
+    offered_projects = list(projects(visit.account)[:CHOICES])
+    if policy is None:
+        document = _within(document, [*offered_bots, *offered_projects])
+    else:
+        # What it is about has to be a choice, or saving it would widen its scope.
+        _offer_too(offered_bots, policy.scope_bot)
+        _offer_too(offered_projects, policy.scope_project)
     options: dict[str, Any] = {
-        "bots": list(bots(visit.account)[:CHOICES]),
-        "projects": list(projects(visit.account)[:CHOICES]),
+        "bots": offered_bots,
+        "projects": offered_projects,
         "document": document,
         **initial,
     }
@@ -94,6 +109,22 @@ def past_shown(
         }
     except DomainError as error:
         return {"refused": said(error)}
+
+
+def _offer_too(offered: list[Any], row: Bot | Project | None) -> None:
+    if row is not None and row not in offered:
+        offered.append(row)
+
+
+def _within(document: Document, offered: Sequence[Bot | Project]) -> Document:
+    """Return a draft without what its scope names but nobody may choose."""
+    known = {row.public_id for row in offered}
+    scope = {
+        field: value
+        for field, value in document.get("scope", {}).items()
+        if field in ("user", "model") or value in known
+    }
+    return {**document, "scope": scope} if document else document
 
 
 def _draft(visit: Visit, form: PolicyForm, policy: Policy | None) -> Draft | None:

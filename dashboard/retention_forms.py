@@ -23,6 +23,7 @@ KINDS: Final = [
     ("project", _("a project, with all its bots")),
     ("account", _("everything in this account")),
 ]
+LAST_YEAR: Final = 9000
 Held = Account | Project | Bot | Conversation | str
 
 
@@ -82,6 +83,13 @@ class HoldForm(ServiceForm):
         self.projects = {project.public_id: project for project in projects}
         self.fields["bot"].choices = rows_of(bots, _("Choose a bot"))  # type: ignore[attr-defined]
         self.fields["project"].choices = rows_of(projects, _("Choose a project"))  # type: ignore[attr-defined]
+
+    def clean_until(self) -> datetime | None:
+        """Refuse the last years of the calendar: in UTC they may lie beyond it."""
+        until: datetime | None = self.cleaned_data["until"]
+        if until is not None and until.year > LAST_YEAR:
+            raise forms.ValidationError(_("This lies too far ahead."))
+        return until
 
     def clean(self) -> dict[str, Any]:
         """Find what is to be held."""

@@ -130,8 +130,10 @@ def _merge(visit: Visit, policy: Policy, form: PolicyForm) -> HttpResponse:
         if name.startswith("take-") and choice == "theirs"
     ]
     both = policy_merges.merged(theirs=policy.document, mine=mine, taken=taken)
-    known = {"revision": policy.revision, "reason": form.cleaned_data["reason"]}
-    again = form_of(visit, policy.type, None, both, **known)
+    reason, number = form.cleaned_data["reason"], policy.revision
+    again = form_of(
+        visit, policy.type, None, both, policy, revision=number, reason=reason
+    )
     return _show(visit, again, policy, merged=True)
 
 

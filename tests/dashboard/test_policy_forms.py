@@ -191,6 +191,25 @@ def test_an_edit_makes_the_next_revision(browser, policy):
     assert policy.revisions.get(number=2).reason == "More room"
 
 
+def test_an_edit_does_not_widen_the_scope_to_every_bot(browser, policy, bot, now):
+    bot.archived_at = now
+    bot.save()
+    at = f"/app/acme/policies/{policy.public_id}/edit/"
+    shown = browser.get(at)
+    assert f'value="{bot.public_id}" selected' in text_of(shown)
+    saved = browser.post(at, {**GOOD, "bot": bot.public_id, "revision": "1"})
+    assert "id_bot" in wrong(saved)
+    policy.refresh_from_db()
+    assert policy.scope_bot == bot
+
+
+@pytest.mark.django_db
+def test_a_draft_is_about_nobody_that_may_not_be_chosen(browser):
+    answer = browser.get(f"{NEW}?template=monthly-ceiling&bot=bot_x&user=u-1")
+    assert "bot_x" not in text_of(answer).split('id="preview"')[1]
+    assert 'value="u-1"' in field_of(answer, "user")
+
+
 def test_a_mistake_does_not_hide_that_the_edit_is_stale(browser, policy, actor, now):
     edits.replace_policy(
         policy=policy,

@@ -175,6 +175,8 @@ def test_a_hold_is_placed_and_released(browser, account, bot, talks, kind):
         ({"reason": ""}, "id_reason"),
         ({"until": "2001-01-01T00:00"}, "id_until"),
         ({"until": "soon"}, "id_until"),
+        ({"until": "9999-12-31T23:59"}, "id_until"),
+        ({"until": "0001-01-01T00:00"}, "id_until"),
         ({"user": "a\x00"}, "id_user"),
     ],
 )
