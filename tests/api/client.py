@@ -86,3 +86,10 @@ def assert_problem(answer, status, code, *pointers):
     assert body["status"] == status
     assert [error["pointer"] for error in body["errors"]] == list(pointers)
     assert answer["Cache-Control"] == "no-store"
+
+
+def write_policy(api, document, **changes):
+    """Write a policy; return the answer."""
+    answer = api.post("/policies", {**document, **changes})
+    assert answer.status_code == 201, answer.content
+    return answer.json()
