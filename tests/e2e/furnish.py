@@ -31,6 +31,7 @@ from accounts.services import (  # noqa: E402
 from accounts.services.invitations import invite  # noqa: E402
 from alerts import confirming  # noqa: E402
 from alerts.models import Alert, Delivery, Recipient, Webhook  # noqa: E402
+from alerts.selectors import messages_to  # noqa: E402
 from alerts.services import create_webhook, send_test  # noqa: E402
 from audit.models import DecisionRecord  # noqa: E402
 from dashboard import joining  # noqa: E402
@@ -196,8 +197,8 @@ def main() -> None:
     ids["retention_policy_id"] = keeps.first().public_id
     retention = Policy.objects.filter(account=demo, type=Policy.Type.RETENTION)
     ids["retention_policy_id"] = retention.order_by("-id").first().public_id
-    sent = Delivery.objects.filter(account=demo, webhook__isnull=False)
-    ids["webhook_delivery_id"] = sent.order_by("-id").first().public_id
+    sent = messages_to(Webhook.objects.get(account=demo)).first()
+    ids["webhook_delivery_id"] = sent.public_id
     ids["block_id"] = Block.objects.filter(policy=policy).first().public_id
     sys.stdout.write(json.dumps(ids))
 

@@ -35,7 +35,8 @@ def look_at(look: Look, path: str, dresses) -> None:
         led = answer.headers.get("location", "")
         look.wrong.append(f"{path}: answers {answer.status} {led}")
     elif "<html" in answer.text()[:200]:
-        look.visit(path, *dresses)
+        for each in [[dress] for dress in dresses] if LONG else [dresses]:
+            look.visit(path, *each)
 
 
 def log_in(look: Look, address: str, password: str) -> None:
