@@ -22,6 +22,8 @@ from usage.windows import calendar_bounds
 # How many bars there are of each unit; an hour's are the fullest hours of days.
 BARS: Final = {"week": 12, "month": 6, "quarter": 4, "year": 2}
 DAYS: Final = 30
+# Other thresholds, in per cent of the one that is written.
+SHARES: Final = (25, 50, 75, 100, 150, 200, 400)
 _HOUR: Final = 3_600
 _DAY: Final = 86_400
 _TICK: Final = timedelta(microseconds=1)
@@ -69,6 +71,13 @@ class PastWindows:
         over = set(self.capped.over)
         laid = zip(self.buckets, self.capped.drawn.bars, strict=True)
         return [(bucket, bar, n in over) for n, (bucket, bar) in enumerate(laid)]
+
+    @property
+    def other_caps(self) -> list[tuple[int, int]]:
+        """Other thresholds, and how many bars would have reached each."""
+        caps = [self.limit.threshold * share // 100 for share in SHARES]
+        values = [each.value for each in self.buckets if each.value]
+        return [(cap, sum(value >= cap for value in values)) for cap in caps if cap]
 
     @property
     def reached(self) -> list[Bucket]:

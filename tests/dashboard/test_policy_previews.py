@@ -100,6 +100,8 @@ def test_what_it_would_have_done(browser, account, bot, now):
     assert "Would have fired 2 times" in plain(answer)
     assert "2 of 30 reached the cap of 900 tokens" in plain(answer)
     assert text_of(answer).count("bar-mark over") == 2
+    assert "450 tokens 3 of 30" in plain(answer)
+    assert "1,350 tokens 0 of 30" in plain(answer)
 
 
 @pytest.mark.django_db
