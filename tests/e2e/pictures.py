@@ -20,12 +20,12 @@ from tests.e2e.test_matrix import log_in
 
 FOLDER = Path(__file__).parents[2] / "docs/images"
 DAYS = "60"
-HEIGHT = 860
-# File, address below the account, theme, width.
+HEIGHT = 900
+# File, address below the account (`?name=` follows a link there), theme, width.
 PICTURES = [
     ("overview", "", "light", 1280),
     ("usage", "usage/?range=30d", "dark", 1280),
-    ("policy", "policies/?first", "light", 1280),
+    ("policy", "policies/?name=Support desk: monthly budget", "light", 1280),
     ("policy-form", "policies/new/?template=hourly-loop-guard", "light", 1280),
     ("decisions", "decisions/", "dark", 1280),
     ("retention", "retention/", "light", 1280),
@@ -38,9 +38,10 @@ def take(look: Look, name: str, path: str, theme: str, width: int) -> None:
     page = look.page
     page.emulate_media(color_scheme=theme, reduced_motion="reduce")
     page.set_viewport_size({"width": width, "height": HEIGHT})
-    page.goto(f"{look.origin}/app/demo/{path.removesuffix('?first')}")
-    if path.endswith("?first"):
-        page.locator("main table a.title").first.click()
+    path, _, row = path.partition("?name=")
+    page.goto(f"{look.origin}/app/demo/{path}")
+    if row:
+        page.get_by_role("link", name=row, exact=True).first.click()
     page.wait_for_load_state("networkidle", timeout=5000)
     page.screenshot(path=FOLDER / f"{name}.png")
 
