@@ -35,7 +35,10 @@ def usage(visit: Visit) -> HttpResponse:
         "buckets": BUCKETS,
         "metrics": METRICS,
         "groups": [each for each in GROUPS if visit.may_audit or each != "key"],
-        "known": known,
+        "known": {
+            kind: [each for each in known if each.kind == kind]
+            for kind in ("bot", "project", "key")
+        },
         "strange": _strange(wanted, known),
         "site": visit.request.build_absolute_uri("/").rstrip("/"),
         **({} if shown.is_empty else _drawn(visit, shown)),

@@ -33,9 +33,10 @@ INSERT INTO usage_usageevent (id, account_id, sequence, source, client_id, bot_i
 SELECT uuidv7(age), %(account)s, n, 'api', '', bots[b], projects[b],
  keys[1 + b %% array_length(keys, 1)], 'user-' || u, 'model-' || b %% 8, 820, 700, 120,
  1, 0, 1, 177, now() + age, now() + age, false, false
-FROM (SELECT n, n * 7919 %% %(users)s AS u, 1 + n * 7919 %% %(users)s %% %(bots)s AS b,
+FROM (SELECT n, u, 1 + u %% %(bots)s AS b, age FROM (
+ SELECT n, (n::bigint * 7919 %% %(users)s)::int AS u,
  make_interval(secs => -%(seconds)s * (1 - n::float8 / %(events)s)) AS age
- FROM generate_series(1, %(events)s) AS n) AS numbers,
+ FROM generate_series(1, %(events)s) AS n) AS raw) AS numbers,
  (SELECT array_agg(id ORDER BY id) AS bots, array_agg(project_id ORDER BY id)
   AS projects FROM accounts_bot WHERE account_id = %(account)s) AS house,
  (SELECT array_agg(id ORDER BY id) AS keys FROM accounts_apikey

@@ -35,5 +35,6 @@ def measure(rig: Rig) -> str:
         f" {furnished.BOTS} bots, {furnished.POLICIES} policies and"
         f" {furnished.DECISIONS:,} decisions. Each page was asked for {rounds} times,"
         " in turn, inside the server's process: what the network takes is not in it."
+        " *Own* is the median of the processor time of that process alone."
     )
     return "\n".join([goals(*rows), "", pages.table(found), "", told])
