@@ -94,6 +94,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/audit/decisions", audit.Decisions.as_view()),
     path("v1/audit/decisions/<str:decision_id>", audit.OneDecision.as_view()),
     path("v1/audit/changes", audit.Changes.as_view()),
-    path("v1/audit/export", audit_export.ExportDecisions.as_view()),
+    path(
+        "v1/audit/export",
+        audit_export.ExportDecisions.as_view(),
+        name="audit-export",
+    ),
     re_path(r"^.*$", openapi.no_route),
 ]

@@ -12,7 +12,7 @@ handler404 = "api.failures.page_not_found"
 handler500 = "api.failures.server_error"
 
 urlpatterns = [
-    path("readyz", health.ready),
+    path("readyz", health.ready, name="readyz"),
     path(
         "admin/accounts/account/<uuid:account_id>/support/",
         admin.site.admin_view(support.show),
