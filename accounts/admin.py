@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from accounts.administration import Deed, FactAdmin, ServiceAdmin, service_action
 from accounts.models import (
@@ -110,9 +111,9 @@ class PersonAdmin(ServiceAdmin):
 
 
 @service_action(
-    description="Remove from the account",
-    question="These people will no longer see the account.",
-    done="removed",
+    description=_("Remove from the account"),
+    question=_("These people will no longer see the account."),
+    done=_("removed"),
 )
 def remove(member: Member, deed: Deed) -> None:
     """Take people out of their accounts."""
@@ -164,9 +165,9 @@ class MemberAdmin(ServiceAdmin):
 
 
 @service_action(
-    description="Archive projects",
-    question="Archived projects come never back, and their keys stop at once.",
-    done="archived",
+    description=_("Archive projects"),
+    question=_("Archived projects come never back, and their keys stop at once."),
+    done=_("archived"),
 )
 def archive(project: Project, deed: Deed) -> None:
     """Stop projects for good."""
@@ -254,9 +255,9 @@ class BotAdmin(ServiceAdmin):
 
 
 @service_action(
-    description="Revoke keys",
-    question="These keys stop at once and for good. Whatever uses them is refused.",
-    done="revoked",
+    description=_("Revoke keys"),
+    question=_("These keys stop at once and for good. Whatever uses them is refused."),
+    done=_("revoked"),
 )
 def revoke(key: ApiKey, deed: Deed) -> None:
     """Stop keys at once."""

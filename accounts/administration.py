@@ -14,7 +14,9 @@ from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.utils import translation
 from django.utils.timezone import now
+from django.utils.translation import ngettext
 
 from accounts.actors import Actor
 from accounts.errors import DomainError
@@ -24,6 +26,8 @@ CONFIRMED = "confirmed"
 _LISTED = 50
 
 if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
     ModelAdmin = admin.ModelAdmin[Any]
 else:
     ModelAdmin = admin.ModelAdmin
@@ -51,7 +55,7 @@ def explained(error: DomainError) -> str:
 
 
 def service_action(
-    *, description: str, question: str = "", done: str
+    *, description: "StrOrPromise", question: "StrOrPromise" = "", done: "StrOrPromise"
 ) -> Callable[[Callable[[Any, Deed], object]], Action]:
     """Make an admin action of a function that calls a service for one row.
 
@@ -83,8 +87,8 @@ def _ask(
     model_admin: ModelAdmin,
     request: HttpRequest,
     rows: QuerySet[Any],
-    description: str,
-    question: str,
+    description: "StrOrPromise",
+    question: "StrOrPromise",
 ) -> HttpResponse:
     count = rows.count()
     context = {
@@ -108,7 +112,7 @@ def _perform_all(
     request: HttpRequest,
     rows: Iterable[Any],
     perform: Callable[[Any, Deed], object],
-    done: str,
+    done: "StrOrPromise",
 ) -> None:
     reason = request.POST.get("reason", "").strip()
     deed = Deed(actor_of(request), reason, now())
@@ -121,11 +125,14 @@ def _perform_all(
                 request, f"{row}: {explained(error)}", messages.ERROR
             )
         else:
-            model_admin.log_change(request, row, f"{done}. {reason}".strip())
+            # The log is one for all admins, whatever each of them reads.
+            with translation.override("en"):
+                model_admin.log_change(request, row, f"{done}. {reason}".strip())
             count += 1
     if count:
-        noun = "row" if count == 1 else "rows"
-        model_admin.message_user(request, f"{count} {noun}: {done}.", messages.SUCCESS)
+        told = ngettext("%(count)s row: %(done)s.", "%(count)s rows: %(done)s.", count)
+        values = {"count": count, "done": done}
+        model_admin.message_user(request, told % values, messages.SUCCESS)
 
 
 class ActingAdmin(ModelAdmin):

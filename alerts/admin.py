@@ -1,6 +1,7 @@
 """The admin's pages of alerts, their deliveries, and who gets them."""
 
 from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
 
 from accounts.administration import Deed, FactAdmin, service_action
 from alerts import services
@@ -16,16 +17,16 @@ from alerts.models import (
 from alerts.services import recipients
 
 
-@service_action(description="Acknowledge alerts", done="acknowledged")
+@service_action(description=_("Acknowledge alerts"), done=_("acknowledged"))
 def acknowledge(alert: Alert, deed: Deed) -> None:
     """Note that somebody has seen them."""
     services.acknowledge(alert=alert, actor=deed.actor, now=deed.now)
 
 
 @service_action(
-    description="Resend",
-    question="These messages go out once more, to the same recipients.",
-    done="put back into the outbox",
+    description=_("Resend"),
+    question=_("These messages go out once more, to the same recipients."),
+    done=_("put back into the outbox"),
 )
 def resend(delivery: Delivery, deed: Deed) -> None:
     """Send messages once more."""
@@ -59,23 +60,23 @@ class DeliveryAdmin(FactAdmin):
     ordering = ["-id"]
     actions = [resend]
 
-    @admin.display(description="recipient", ordering="recipient")
+    @admin.display(description=_("recipient"), ordering="recipient")
     def to(self, delivery: Delivery) -> str:
         """Name the recipient; an empty one stands for the owners."""
         return delivery.recipient or "the owners"
 
 
 @service_action(
-    description="Disable",
-    question="Nothing is sent to these endpoints until somebody enables them.",
-    done="disabled",
+    description=_("Disable"),
+    question=_("Nothing is sent to these endpoints until somebody enables them."),
+    done=_("disabled"),
 )
 def disable(webhook: Webhook, deed: Deed) -> None:
     """Send nothing more to endpoints."""
     _switch(webhook, deed, enabled=False)
 
 
-@service_action(description="Enable", done="enabled")
+@service_action(description=_("Enable"), done=_("enabled"))
 def enable(webhook: Webhook, deed: Deed) -> None:
     """Send to endpoints again, their failures forgotten."""
     _switch(webhook, deed, enabled=True)
@@ -115,9 +116,9 @@ class RecipientAdmin(FactAdmin):
 
 
 @service_action(
-    description="Send mail there again",
-    question="These addresses bounced or complained; mail goes there again.",
-    done="get mail again",
+    description=_("Send mail there again"),
+    question=_("These addresses bounced or complained; mail goes there again."),
+    done=_("get mail again"),
 )
 def mail_again(marked: Undeliverable, deed: Deed) -> None:
     """Try addresses again."""

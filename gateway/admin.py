@@ -1,20 +1,21 @@
 """The admin's page of upstreams: read, switched off, removed; secrets stay out."""
 
 from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
 
 from accounts.administration import Deed, FactAdmin, service_action
 from gateway.models import Upstream
 from gateway.services import archive_upstream, update_upstream
 
 
-@service_action(description="Switch upstreams off", done="switched off")
+@service_action(description=_("Switch upstreams off"), done=_("switched off"))
 def switch_off(upstream: Upstream, deed: Deed) -> None:
     """Send no more calls to upstreams."""
     values = {"enabled": False}
     update_upstream(upstream=upstream, values=values, actor=deed.actor, now=deed.now)
 
 
-@service_action(description="Switch upstreams on", done="switched on")
+@service_action(description=_("Switch upstreams on"), done=_("switched on"))
 def switch_on(upstream: Upstream, deed: Deed) -> None:
     """Send calls to upstreams again."""
     values = {"enabled": True}
@@ -22,9 +23,11 @@ def switch_on(upstream: Upstream, deed: Deed) -> None:
 
 
 @service_action(
-    description="Remove upstreams",
-    question="No call goes to these upstreams any more; their secrets are forgotten.",
-    done="removed",
+    description=_("Remove upstreams"),
+    question=_(
+        "No call goes to these upstreams any more; their secrets are forgotten."
+    ),
+    done=_("removed"),
 )
 def remove(upstream: Upstream, deed: Deed) -> None:
     """Take upstreams out of use for good."""

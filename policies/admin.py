@@ -5,6 +5,7 @@ attached by the apps that know of counters and rows.
 """
 
 from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
 
 from accounts.administration import FactAdmin
 from policies import rules
@@ -46,7 +47,7 @@ class PolicyAdmin(FactAdmin):
         "archived_at",
     ]
 
-    @admin.display(description="rule")
+    @admin.display(description=_("rule"))
     def sentence(self, policy: Policy) -> str:
         """The rule as people read it."""
         bot = policy.scope_bot

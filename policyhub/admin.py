@@ -23,6 +23,8 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group
 from django.db import models
 from django.utils.timezone import now
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django_celery_beat.models import PeriodicTask
 
 import accounts.admin
@@ -59,24 +61,24 @@ REGISTERED = (
 )
 
 admin.site.site_header = "PolicyHub"
-admin.site.site_title = "PolicyHub admin"
-admin.site.index_title = "Installation"
+admin.site.site_title = _("PolicyHub admin")
+admin.site.index_title = _("Installation")
 
 
 # --- Bots ---------------------------------------------------------------------
 
 
 @service_action(
-    description="Block bots",
-    question="Every call of these bots is refused until somebody unblocks them.",
-    done="blocked",
+    description=_("Block bots"),
+    question=_("Every call of these bots is refused until somebody unblocks them."),
+    done=_("blocked"),
 )
 def block(bot: Bot, deed: Deed) -> None:
     """Refuse every call of bots."""
     blocking.block_bot(bot=bot, actor=deed.actor, reason=deed.reason, now=deed.now)
 
 
-@service_action(description="Unblock bots", done="unblocked")
+@service_action(description=_("Unblock bots"), done=_("unblocked"))
 def unblock(bot: Bot, deed: Deed) -> None:
     """Lift what stands against bots alone."""
     if not blocking.unblock_bot(bot=bot, actor=deed.actor, now=deed.now):
@@ -84,16 +86,16 @@ def unblock(bot: Bot, deed: Deed) -> None:
 
 
 @service_action(
-    description="Revoke bots",
-    question="These bots are revoked, and the keys bound to them stop for good.",
-    done="revoked",
+    description=_("Revoke bots"),
+    question=_("These bots are revoked, and the keys bound to them stop for good."),
+    done=_("revoked"),
 )
 def revoke(bot: Bot, deed: Deed) -> None:
     """Take bots' right to call."""
     blocking.revoke_bot(bot=bot, actor=deed.actor, reason=deed.reason, now=deed.now)
 
 
-@service_action(description="Restore bots", done="restored")
+@service_action(description=_("Restore bots"), done=_("restored"))
 def restore(bot: Bot, deed: Deed) -> None:
     """Make revoked or disabled bots active again."""
     blocking.restore_bot(bot=bot, actor=deed.actor, reason=deed.reason, now=deed.now)
@@ -112,15 +114,17 @@ class StoppableBotAdmin(accounts.admin.BotAdmin):
     readonly_fields = [*accounts.admin.BotAdmin.readonly_fields, "blocked"]
     actions = [block, unblock, revoke, restore]
 
-    @admin.display(description="blocked")
+    @admin.display(description=_("blocked"))
     def blocked(self, bot: Bot) -> str:
         """Say whether a block covers all calls of the bot, and until when."""
         pause = bot_pause(bot.account, bot, now())
         if pause is None:
-            return "no"
+            return gettext("no")
         if pause.ends_at is None:
-            return "blocked"
-        return f"blocked until {pause.ends_at:%Y-%m-%d %H:%M} UTC"
+            return gettext("blocked")
+        return gettext("blocked until %(moment)s UTC") % {
+            "moment": f"{pause.ends_at:%Y-%m-%d %H:%M}"
+        }
 
 
 # --- Policies and blocks ------------------------------------------------------
@@ -138,11 +142,13 @@ def _reset(policy: Policy, deed: Deed, period: str) -> None:
     )
 
 
-_RESET = "The counters go to 0 by an adjustment, and the blocks they caused are lifted."
+_RESET = _(
+    "The counters go to 0 by an adjustment, and the blocks they caused are lifted."
+)
 
 
 @service_action(
-    description="Reset the day’s counters", question=_RESET, done="day reset"
+    description=_("Reset the day’s counters"), question=_RESET, done=_("day reset")
 )
 def reset_day(policy: Policy, deed: Deed) -> None:
     """Reset counters of calendar days."""
@@ -150,23 +156,25 @@ def reset_day(policy: Policy, deed: Deed) -> None:
 
 
 @service_action(
-    description="Reset the month’s counters", question=_RESET, done="month reset"
+    description=_("Reset the month’s counters"), question=_RESET, done=_("month reset")
 )
 def reset_month(policy: Policy, deed: Deed) -> None:
     """Reset counters of calendar months."""
     _reset(policy, deed, "month")
 
 
-@service_action(description="Reset all counters", question=_RESET, done="all reset")
+@service_action(
+    description=_("Reset all counters"), question=_RESET, done=_("all reset")
+)
 def reset_all(policy: Policy, deed: Deed) -> None:
     """Reset every current counter."""
     _reset(policy, deed, "all")
 
 
 @service_action(
-    description="Prune now",
-    question="What these retention policies let go of is deleted now, for good.",
-    done="pruned",
+    description=_("Prune now"),
+    question=_("What these retention policies let go of is deleted now, for good."),
+    done=_("pruned"),
 )
 def prune_now(policy: Policy, deed: Deed) -> None:
     """Run retention policies at once."""
@@ -177,9 +185,9 @@ def prune_now(policy: Policy, deed: Deed) -> None:
 
 
 @service_action(
-    description="Clear blocks",
-    question="The blocks are lifted, and the counters that caused them go to 0.",
-    done="cleared",
+    description=_("Clear blocks"),
+    question=_("The blocks are lifted, and the counters that caused them go to 0."),
+    done=_("cleared"),
 )
 def clear(block: Block, deed: Deed) -> None:
     """Lift blocks and reset the counters behind them."""

@@ -1,6 +1,7 @@
 """The admin's pages of retention: receipts, which are read, and legal holds."""
 
 from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
 
 from accounts.administration import Deed, FactAdmin, service_action
 from retention.holding import release_hold
@@ -21,9 +22,9 @@ class PruneRunAdmin(FactAdmin):
 
 
 @service_action(
-    description="Release",
-    question="What these holds keep is deleted by the next run if it is due.",
-    done="released",
+    description=_("Release"),
+    question=_("What these holds keep is deleted by the next run if it is due."),
+    done=_("released"),
 )
 def release(hold: LegalHold, deed: Deed) -> None:
     """Release legal holds."""

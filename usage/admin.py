@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from accounts.administration import Deed, FactAdmin, ServiceAdmin, service_action
 from usage.models import (
@@ -27,7 +28,7 @@ from usage.prices import create_price, delete_price, update_price
 _MICROS = 1_000_000
 
 
-@admin.display(description="cost (USD)", ordering="cost")
+@admin.display(description=_("cost (USD)"), ordering="cost")
 def dollars(row: Any) -> str:
     """Show micro-USD as dollars; a dash where no price was known."""
     return "–" if row.cost is None else f"{row.cost / _MICROS:,.6f}"
@@ -150,9 +151,9 @@ class ConversationSeenAdmin(FactAdmin):
 
 
 @service_action(
-    description="Delete prices",
-    question="The maintained list of prices holds for these models again.",
-    done="deleted",
+    description=_("Delete prices"),
+    question=_("The maintained list of prices holds for these models again."),
+    done=_("deleted"),
 )
 def delete(price: Price, deed: Deed) -> None:
     """Delete accounts' own prices."""
