@@ -69,10 +69,11 @@ _DECISION_HELD = _holds(_OF_DECISION)
 
 # One statement asks once more and deletes both: messages that go while their
 # conversation stays would be deleted wrongly. Arrays, so that PostgreSQL looks each
-# row up whatever it believes of their number.
+# row up whatever it believes of their number; IS TRUE, so that it does not read the
+# index by age as well, all of what is due for each batch.
 _DELETE_CONVERSATIONS = f"""WITH due AS MATERIALIZED (SELECT r.id
 FROM usage_conversation AS r WHERE r.account_id = %(account)s
-AND r.id = ANY(%(ids)s::uuid[]) AND r.last_activity_at < %(cutoff)s
+AND r.id = ANY(%(ids)s::uuid[]) AND (r.last_activity_at < %(cutoff)s) IS TRUE
 AND NOT {_CONVERSATION_HELD}),
 messages AS (DELETE FROM usage_message WHERE account_id = %(account)s
 AND conversation_id = ANY(ARRAY(SELECT id FROM due)) RETURNING id),
@@ -83,7 +84,7 @@ SELECT {_TOLD}, (SELECT count(*) FROM messages) FROM gone"""  # noqa: S608
 _FORGET_TEXT = f"""WITH gone AS (UPDATE usage_message AS r SET text = NULL
 FROM usage_conversation AS c WHERE r.account_id = %(account)s
 AND r.id = ANY(%(ids)s::uuid[]) AND c.account_id = r.account_id
-AND c.id = r.conversation_id AND c.last_activity_at < %(cutoff)s
+AND c.id = r.conversation_id AND (c.last_activity_at < %(cutoff)s) IS TRUE
 AND NOT {_TEXT_HELD} RETURNING r.id) SELECT {_TOLD} FROM gone"""  # noqa: S608
 
 _DELETE_BY_ID = """WITH gone AS (DELETE FROM {table} AS r
@@ -274,12 +275,18 @@ def lock(target: Target) -> str:
     """
     rows = (
         f"SELECT r.id FROM {target.rows} WHERE r.account_id = %(account)s"  # noqa: S608
-        f" AND r.id = ANY(%(ids)s::uuid[]) AND {target.old} AND {target.only}"
+        f" AND r.id = ANY(%(ids)s::uuid[]) AND {_looked_at(target)} AND {target.only}"
     )
     return (
         "SELECT '{' || string_agg(id::text, ',') || '}'"  # noqa: S608 (constants)
         f" FROM ({rows} {target.locks}) AS locked"
     )
+
+
+def _looked_at(target: Target) -> str:
+    """Return the condition by age for rows that are looked up by their ids."""
+    by_id = target.old.startswith("r.id")
+    return target.old if by_id else f"({target.old}) IS TRUE"
 
 
 def _stored(target: Target, field: str, value: str) -> Any:
