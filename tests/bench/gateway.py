@@ -1,22 +1,20 @@
-"""The gateway beside its upstream: `python -m tests.bench.gateway`.
+"""The gateway beside its upstream: what the cell `gateway` measures.
 
 The echo runs in a process of its own, so both ways cross a socket. Each round goes
 through all subjects in turn: the upstream asked directly, the governed call without
-and with a content policy that redacts. `BENCH=quick` is a try of half a minute.
+and with a content policy that redacts.
 """
 
 import asyncio
 import json
-import os
 import statistics
 import sys
 import time
-from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.bench import stage as stages
-from tests.bench.load import Result, has_wrk, median, wrk
+from tests.bench.rig import Rig, say
 
 PATH = "/v1/chat/completions"
 WORDS = "one two three four five six seven eight nine ten"
@@ -42,6 +40,14 @@ REDACTING = {
 
 
 @dataclass
+class Found:
+    """Milliseconds to a stream's first event (p50, p99), KB of an idle one."""
+
+    first_bytes: dict[str, tuple[float, float]] = field(default_factory=dict)
+    idle_kb: float = 0.0
+
+
+@dataclass
 class Subject:
     """What is loaded: a server and a key."""
 
@@ -50,8 +56,9 @@ class Subject:
     key: str
 
 
-def echo(stage: stages.Stage, port: int) -> stages.Server:
+def echo(stage: stages.Stage) -> stages.Server:
     """The echo under the lane's own server."""
+    port = stage.upstream_port
     argv = [sys.executable, "-m", "uvicorn", "gateway.echo_server:app"]
     argv += ["--host", "127.0.0.1", "--port", str(port), "--loop", "uvloop"]
     argv += ["--http", "httptools", "--no-access-log", "--log-level", "warning"]
@@ -95,50 +102,39 @@ def _document(name, metric, group_by, actions) -> dict:
     }
 
 
-def measure(stage: stages.Stage, *, rounds: int, seconds: int) -> dict:
-    """Measure everything; the database is up, Django is not set up yet."""
-    port = stages.free_port()
-    os.environ["POLICYHUB_PRIVATE_URLS"] = f"http://127.0.0.1:{port}"
-    import django
-
-    django.setup()
-    server = echo(stage, port)
+def measure(rig: Rig) -> Found:
+    """Load everything; what wrk found is in the rig, by `kind subject`."""
+    server = echo(rig.stage)
     url = server.url("/v1")
-    lane = stage.lane(
-        "gateway",
-        POLICYHUB_PRIVATE_URLS=f"http://127.0.0.1:{port}",
-        GATEWAY_REQUESTS_PER_MINUTE="enterprise=100000000",
-    )
+    lane = rig.lane("gateway", GATEWAY_REQUESTS_PER_MINUTE="enterprise=100000000")
     governed = furnish("governed", url, redacts=False)
     subjects = [
         Subject("upstream", server, governed),
         Subject("governed", lane, governed),
         Subject("redacting", lane, furnish("redacting", url, redacts=True)),
     ]
-    files = _bodies(stage.state)
-    results: dict[tuple, list[Result]] = defaultdict(list)
-    for number in range(rounds + 1):  # the first one warms up
-        _say(f"round {number} of {rounds}")
+    files = _bodies(rig.stage.state)
+    for number in range(rig.plan.rounds + 1):  # the first one warms up
+        say(f"gateway, round {number} of {rig.plan.rounds}")
         for kind, file in files.items():
             for connections in CONNECTIONS:
                 for subject in subjects:
-                    found = wrk(
+                    rig.load(
+                        f"{kind} {subject.name}",
                         subject.server.url(PATH),
                         "gateway.lua",
                         subject.key,
                         file,
                         connections=connections,
-                        seconds=seconds if number else 1,
+                        keep=bool(number),
                     )
-                    if number:
-                        results[kind, subject.name, connections].append(found)
-    first = {s.name: asyncio.run(_first_bytes(s, 200)) for s in subjects}
-    idle = asyncio.run(_idle(lane, governed))
-    return {
-        "loads": {key: median(found) for key, found in results.items()},
-        "first_bytes": first,
-        "idle_kb": idle,
-    }
+    found = Found()
+    for subject in subjects:
+        found.first_bytes[subject.name] = asyncio.run(_first_bytes(subject, 200))
+    found.idle_kb = asyncio.run(_idle(lane, governed))
+    rig.stop_lane("gateway")
+    rig.stage.stop(server)
+    return found
 
 
 def _bodies(folder: Path) -> dict[str, Path]:
@@ -198,41 +194,3 @@ async def _idle(lane: stages.Server, key: str) -> float:
     for _, writer in writers:
         writer.close()
     return (after - before) * 1024 / IDLE
-
-
-def table(found: dict) -> str:
-    """What was measured, as lines of text."""
-    lines = []
-    for (kind, name, connections), one in found["loads"].items():
-        lines.append(
-            f"{kind:7} {name:10} c={connections:<3} {one.rate:8.0f}/s"
-            f"  p50 {one.p50:7.2f} ms  p99 {one.p99:7.2f} ms  errors {one.errors}"
-        )
-    for name, (p50, p99) in found["first_bytes"].items():
-        lines.append(f"first event, {name}: p50 {p50:.2f} ms, p99 {p99:.2f} ms")
-    lines.append(f"idle streams: {found['idle_kb']:.0f} KB each ({IDLE})")
-    return "\n".join(lines)
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"bench: gateway, {text}\n")
-    sys.stderr.flush()
-
-
-def main() -> int:
-    if not has_wrk():
-        sys.stderr.write("this needs wrk: apt-get install wrk\n")
-        return 1
-    quick = os.environ.get("BENCH") == "quick"
-    stage = stages.prepare()
-    try:
-        stage.start_database()
-        found = measure(stage, rounds=1 if quick else 3, seconds=1 if quick else 3)
-    finally:
-        stage.end()
-    sys.stdout.write(table(found) + "\n")
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -41,7 +41,10 @@ def prepare() -> "Stage":
     os.environ["POLICYHUB_STATE_DIR"] = str(state)
     os.environ["PORT"] = str(free_port())
     os.environ["DJANGO_SETTINGS_MODULE"] = "policyhub.settings"
-    return Stage(state)
+    upstream = free_port()
+    # Upstreams on this machine have to be allowed before settings are read.
+    os.environ["POLICYHUB_PRIVATE_URLS"] = f"http://127.0.0.1:{upstream}"
+    return Stage(state, upstream)
 
 
 @dataclass
@@ -79,6 +82,7 @@ class Stage:
     """Everything that was started; `end` leaves nothing behind."""
 
     state: Path
+    upstream_port: int
     _started: list[subprocess.Popen] = field(default_factory=list)
 
     def start_database(self) -> None:
