@@ -60,14 +60,17 @@ def narrowed(
     return found if until is None else found.filter(created_at__lt=until)
 
 
-def recent_about(account: Account, policy_id: str) -> QuerySet[DecisionRecord]:
+def recent_about(
+    account: Account, policy_id: str, *, most: int
+) -> list[DecisionRecord]:
     """Return the decisions that name a policy, newest first, of the last few thousand.
 
     They have no index of policies, which every call would pay for; so the search is
     bounded. The list of decisions finds older ones.
     """
-    last = decisions(account).values("id")[:RECENT]
-    return decisions(account).filter(id__in=last, policy_id=policy_id)
+    last = decisions(account).values_list("id", "policy_id")[:RECENT]
+    keys = [key for key, named in last if named == policy_id]
+    return list(decisions(account).filter(id__in=keys[:most]))
 
 
 def decision_of(

@@ -72,11 +72,13 @@ def sorted_out(
     exact: list[Governed] = []
     partial: list[Governed] = []
     for policy in policies:
+        counted = {each["metric"] for each in policy.limits}
+        if policy.rollout_mode == Policy.Rollout.OFF or asked.metric not in counted:
+            continue
         rule = rule_of(policy)
         limits = tuple(each for each in rule.limits if each.metric == asked.metric)
-        if limits and policy.rollout_mode != Policy.Rollout.OFF:
-            found = Governed(policy, rule, limits)
-            (exact if _is_exact(rule, asked) else partial).append(found)
+        found = Governed(policy, rule, limits)
+        (exact if _is_exact(rule, asked) else partial).append(found)
     return exact, [each for each in partial if _may_concern(each.rule, asked)]
 
 

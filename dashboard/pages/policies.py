@@ -61,7 +61,7 @@ def gauges(visit: Visit, policy_id: str) -> HttpResponse:
 def recent(visit: Visit, policy_id: str) -> HttpResponse:
     """Render a policy's last decisions: its page asks for them when it is there."""
     policy = _policy(visit, policy_id, archived=True)
-    rows = recent_about(visit.account, policy.public_id)[:DECISIONS]
+    rows = recent_about(visit.account, policy.public_id, most=DECISIONS)
     return render(visit, "parts/policy_decisions.html", {"rows": rows})
 
 
