@@ -86,9 +86,9 @@ def merged(
 
 def _lines(value: object, path: str = "") -> Iterator[str]:
     if isinstance(value, Mapping):
-        inner = [
-            (f"{path}.{key}" if path else str(key), each) for key, each in value.items()
-        ]
+        start = f"{path}." if path and not path.endswith(" ") else path
+        # By name, so that the lines of both versions stand beside each other.
+        inner = [(f"{start}{key}", each) for key, each in sorted(value.items())]
     elif isinstance(value, list) and any(isinstance(each, Mapping) for each in value):
         inner = [(f"{path}{n}. ", each) for n, each in enumerate(value, start=1)]
     else:

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from dashboard.policy_merges import parts
 from tests.dashboard.conftest import usage_document
 from tests.dashboard.test_policy_forms import GOOD, field_of, text_of
 from usage import edits
@@ -107,3 +108,17 @@ def test_a_hostile_merge_does_no_harm(browser, changed, address):
     sent = {**TYPED, "merge": "1", "theirs": "2", "take-__class__": "theirs"}
     assert browser.post(address, sent).status_code == 200
     assert browser.post(address, {"merge": "1", "theirs": "2"}).status_code == 422
+
+
+def test_parts_are_said_in_the_same_order():
+    window = {"kind": "calendar", "unit": "day"}
+    mine = {"limits": [{"metric": "tokens", "window": window, "threshold": 3}]}
+    theirs = {"limits": [{"threshold": 2, "window": window, "metric": "tokens"}]}
+    (part,) = parts(before=None, theirs=theirs, mine=mine)
+    assert [line for line, _ in part.mine] == [
+        "1. metric: tokens",
+        "1. threshold: 3",
+        "1. window.kind: calendar",
+        "1. window.unit: day",
+    ]
+    assert [line for line, other in part.theirs if other] == ["1. threshold: 2"]
