@@ -61,7 +61,8 @@ def pages() -> Part:
     argv += ["--uds", str(path), "--workers", "1", "--blocking-threads", "4"]
     argv += ["--no-ws", "--workers-kill-timeout", "2", "--log-level", "warning"]
     argv += ["policyhub.wsgi:application"]
-    return Part("pages", argv, ready=ready)
+    # A page may wait a moment for the processor; a decision should not.
+    return Part("pages", argv, ready=ready, nice=10)
 
 
 def lane() -> Part:
@@ -98,7 +99,7 @@ def worker(*, beat: bool) -> Part:
     argv += ["--quiet", "worker"]
     argv += ["--pool", "threads", "--concurrency", "4", "--loglevel", "warning"]
     argv += ["--without-gossip", "--without-mingle"]
-    return Part("worker", [*argv, "--clock"] if beat else argv)
+    return Part("worker", [*argv, "--clock"] if beat else argv, nice=5)
 
 
 def clock() -> Part:

@@ -33,6 +33,7 @@ from usage.entries import CallIn, EventIn, ExpireIn, Item, Outcome, ReleaseIn
 from usage.loading import load, resolve
 from usage.locking import Keys, locking_statements
 from usage.plain import answer_plainly
+from usage.plain_events import record_plainly
 from usage.recording import record
 from usage.releasing import expire, release
 from usage.rulebook import Rulebooks
@@ -62,7 +63,7 @@ Steps = Generator[list[Statement], list[Any], Decided]
 
 # PostgreSQL writes the rows of so many calls while the next ones are decided; for
 # fewer a statement costs more than it gains.
-_PART, _LEAST = 8, 4
+_PART, _LEAST, _PARTS = 8, 4, 8
 _MOST_EXPIRED = 1_000
 
 
@@ -76,10 +77,11 @@ def batch(items: Sequence[Item], *, books: Rulebooks, now: datetime) -> Steps:
     # Also if nothing is left to do: what was refused from memory may be old news.
     yield from _lock_and_read(work, live)
     crashpoints.reach("batch-locked")
+    part = max(_PART, len(live) // _PARTS)
     for number, entry in enumerate(live, 1):
         if entry.answer is None:
             _process(work, entry)
-        if number % _PART == 0 and len(live) - number >= _LEAST:
+        if number % part == 0 and len(live) - number >= _LEAST:
             yield from write_ahead(work)
     _expire_first(work)
     outcomes = _outcomes(work, items)
@@ -107,7 +109,8 @@ def _process(work: Work, entry: Entry) -> None:
         if not answer_plainly(work, entry, request):
             authorize(work, entry, request)
     elif isinstance(request, EventIn):
-        record(work, entry, request)
+        if not record_plainly(work, entry, request):
+            record(work, entry, request)
     elif isinstance(request, ReleaseIn):
         release(work, entry)
     else:
@@ -280,9 +283,11 @@ def _late_events(
     for entry in entries:
         if not isinstance(entry.request, EventIn) or entry.moment is None:
             continue
+        if entry.moment >= work.now:
+            continue
         for place in entry.places:
             head = work.counters.get(place.id)
-            if head is None or head.kind != "fixed" or entry.moment >= work.now:
+            if head is None or head.kind != "fixed":
                 continue
             if head.window_start is not None and entry.moment < head.window_start:
                 late[place.id, stamp(entry.moment)] = {

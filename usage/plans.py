@@ -44,6 +44,7 @@ class Plan:
     who: str
     subject: str
     holder: str
+    charged: str
 
 
 def plan_for(
@@ -82,6 +83,10 @@ def _plan(book: Book, bot: BotInfo, request: CallIn | EventIn, now: datetime) ->
     enforced = [match for match in found if match.enforced]
     project, user = _text(caller.project), _text(caller.user)
     model = _text(caller.model)
+    owner = (
+        f'"account_id":"{book.account_id}","bot_id":"{bot.id}",'
+        f'"project_id":{_text(bot.project_id)},"model":{model},"user":'
+    )
     return Plan(
         bot=bot,
         caller=caller,
@@ -96,8 +101,8 @@ def _plan(book: Book, bot: BotInfo, request: CallIn | EventIn, now: datetime) ->
         f'"policy_project_id":{project},"model":{model}',
         subject=f'"project":{project},"bot":"{bot.public_id}","user":{user},'
         f'"model":{model}',
-        holder=f'"account_id":"{book.account_id}","bot_id":"{bot.id}","project_id":'
-        f'{_text(bot.project_id)},"user":{_text(request.user)},"model":{model}',
+        holder=owner + _text(request.user),
+        charged=owner + user,
     )
 
 

@@ -45,7 +45,7 @@ def record(work: Work, entry: Entry, request: EventIn) -> None:
         withdraw(work, entry)
         entry.fail(CounterFull())
         return
-    _complete(work, entry, request)
+    complete(work, entry, request)
     overrun = False
     settled: set[tuple[str, str]] = set()
     settles = reserved if reserved and reserved.event_id is None else None
@@ -56,7 +56,7 @@ def record(work: Work, entry: Entry, request: EventIn) -> None:
         if (place.match.rule.policy_id, place.limit.key) not in settled:
             if settles is not None:
                 overrun = overrun or _passes(entry, settles, place)
-            _charge(work, entry, place, told=request.occurred_at is not None)
+            charge(work, entry, place, told=request.occurred_at is not None)
     _write(work, entry, request, overrun=overrun)
     if request.gate is not None and request.gate.findings:
         _note(work, entry, request.gate)
@@ -103,7 +103,7 @@ def _conversation_known(work: Work, entry: Entry, request: EventIn) -> bool:
     return False
 
 
-def _complete(work: Work, entry: Entry, request: EventIn) -> None:
+def complete(work: Work, entry: Entry, request: EventIn) -> None:
     """Fill what the event leaves open: conversation (A4), cost (A3)."""
     if entry.amounts["conversations"] is None:
         is_new = entry.seen is not None and entry.seen in work.new_conversations
@@ -154,7 +154,7 @@ def _note(work: Work, entry: Entry, gate: Gate) -> None:
     work.write("noted", row)
 
 
-def _charge(work: Work, entry: Entry, place: Place, *, told: bool) -> None:
+def charge(work: Work, entry: Entry, place: Place, *, told: bool) -> None:
     """Charge one limit that the event falls in, in the window of its time.
 
     `told` says whether the event tells its time; else it is now.

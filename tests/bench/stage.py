@@ -148,6 +148,7 @@ class Stage:
             for a in part.argv
         ]
         log = self._log("pages")
+        argv = ["nice", "-n", str(part.nice), *argv]
         process = self._popen(argv, parts.environment(), log)
         deadline = time.monotonic() + READY_SECONDS
         while not part.ready():

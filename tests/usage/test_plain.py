@@ -14,8 +14,9 @@ from tests.usage.house import House
 from usage import batch
 from usage.entries import CallerKey, CallIn, EventIn, Item
 from usage.ledger import run
-from usage.models import Counter, Reservation
+from usage.models import Counter, Reservation, UsageEvent
 from usage.plain import answer_plainly
+from usage.plain_events import record_plainly
 
 pytestmark = pytest.mark.django_db
 
@@ -66,8 +67,9 @@ def script(house, chance):
             for metric in ("input_tokens", "output_tokens", "messages", "calls", "cost")
             if chance.random() < 0.85
         }
-        if chance.random() < 0.15:
-            yield EventIn(**named, **amounts)
+        if chance.random() < 0.3:
+            more = [{}, {}, {"id": str(chance.random())}, {"conversation": "c-2"}]
+            yield EventIn(**named, **amounts, **chance.choice(more))
             continue
         yield CallIn(
             **named,
@@ -100,7 +102,7 @@ def told(outcomes):
             error = type(answer.error).__name__, getattr(answer.error, "errors", None)
             body = getattr(answer, "body", None)
             answers.append(without_ids([error, body, answer.__class__.__name__], names))
-    hidden = {"id", "sequence"}
+    hidden = {"id", "sequence", "conversation_id"}
     first = DecisionRecord.objects.order_by("sequence").first()
     start = first.sequence if first else 0
     written = [
@@ -116,8 +118,10 @@ def told(outcomes):
         for row in Reservation.objects.order_by("id").values()
     ]
     counted = list(Counter.objects.order_by("id").values("id", "used", "held", "fired"))
-    key = sorted(map(repr, held))
-    return answers, without_ids(written, names), key, counted
+    events = UsageEvent.objects.order_by("sequence").values()
+    charged = [{k: v for k, v in row.items() if k not in hidden} for row in events]
+    kept = sorted(map(repr, held))
+    return answers, without_ids(written, names), kept, charged, counted
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -132,13 +136,20 @@ def test_they_are_answered_as_all_others_are(seed, monkeypatch):
     batches = [list(script(house, chance)) for _ in range(8)]
     plain = []
 
-    def counted(work, entry, request):
-        plain.append(answer_plainly(work, entry, request))
-        return plain[-1]
+    def counted(way):
+        def count(work, entry, request):
+            plain.append((way, way(work, entry, request)))
+            return plain[-1][1]
+
+        return count
+
+    def never(way):
+        return lambda *_: False
 
     seen = []
-    for way in (counted, lambda *_: False):
-        monkeypatch.setattr(batch, "answer_plainly", way)
+    for how in (counted, never):
+        monkeypatch.setattr(batch, "answer_plainly", how(answer_plainly))
+        monkeypatch.setattr(batch, "record_plainly", how(record_plainly))
         with transaction.atomic():
             outcomes = []
             for number, calls in enumerate(batches):
@@ -147,4 +158,6 @@ def test_they_are_answered_as_all_others_are(seed, monkeypatch):
             seen.append(told(outcomes))
             transaction.set_rollback(True)
     assert seen[0] == seen[1]
-    assert {*plain} == {True, False}
+    assert (answer_plainly, True) in plain
+    assert (answer_plainly, False) in plain
+    assert seed % 2 or any(way is record_plainly for way, _ in plain)
