@@ -1,11 +1,11 @@
 """Retention: what is due and waiting, and the receipts of what was let go."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema_field, inline_serializer
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -26,7 +26,7 @@ from retention.confirming import confirm_run
 from retention.exports import show_receipt
 from retention.models import PruneRun
 from retention.previews import preview
-from retention.selectors import Pending, pending, run_of, runs
+from retention.selectors import Pending, pending, pending_policies, run_of, runs
 from retention.targets import TARGETS
 
 PREVIEW_SENT = {"policy": PREVIEW["policy"]}
@@ -255,19 +255,26 @@ class RetentionPending(Endpoint):
     """Where the retention policies stand."""
 
     scopes = {"GET": "retention:read"}
+    queries = PAGING
 
     @operation(
         "retention_pending",
         "Read what is pending",
-        answer=inline_serializer("PendingList", {"data": PendingAnswer(many=True)}),
-        shows={"data": [PENDING]},
+        answer=page_of(PendingAnswer, "PendingPage"),
+        shows=page(PENDING),
+        parameters=filters(),
     )
     def get(self, request: Request) -> Response:
         """Read what is due by each policy, and its last receipts."""
         now, caller = timezone.now(), self.caller
         caller.need_unbound()
-        found = pending(caller.account, now, project=caller.project)
-        return Response({"data": [_show_pending(each, now) for each in found]})
+        found = pending_policies(caller.account, project=caller.project)
+
+        def show(shown: Sequence[Policy]) -> list[dict[str, Any]]:
+            rows = pending(caller.account, shown, now)
+            return [_show_pending(each, now) for each in rows]
+
+        return listed(request, found, show=show)
 
 
 class Runs(Endpoint):

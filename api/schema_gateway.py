@@ -189,7 +189,8 @@ _CHAT: Final = _operation(
     parameters=_HEADERS,
 )
 _CHAT["responses"]["200"]["content"]["text/event-stream"] = {
-    "schema": TEXT,
+    # Some readers take it for the schema of the whole, some for that of an event.
+    "schema": {"description": "Server-sent events, as OpenAI sends them"},
     "example": "data: {}\n\ndata: [DONE]\n\n",
 }
 GATEWAY_PATHS: Final[dict[str, Schema]] = {

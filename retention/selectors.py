@@ -1,9 +1,10 @@
 """Reads of retention: what is due and held, what was let go, what is waiting."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import connection
 from django.db.models import Q, QuerySet
@@ -71,33 +72,47 @@ class Pending:
         return since is not None and now - since >= OVERDUE_AFTER
 
 
-def pending(
-    account: Account, now: datetime, *, project: Project | None = None
-) -> list[Pending]:
-    """Return for each policy that deletes what is due, and its last receipts."""
+def pending_policies(
+    account: Account, *, project: Project | None = None
+) -> QuerySet[Policy]:
+    """Return the policies that something can be pending for; of a project its own."""
     found = enforced_policies(account)
-    if project is not None:
-        found = found.filter(project=project)
-    return [pending_of(policy, now) for policy in found.order_by("id")]
+    return found if project is None else found.filter(project=project)
 
 
-def pending_of(policy: Policy, now: datetime) -> Pending:
-    """Return where one policy stands."""
-    job = job_of(policy, now)
-    due, oldest = due_of(job)
-    receipts = runs(policy.account, policy)
+def pending(
+    account: Account, policies_shown: Sequence[Policy], now: datetime
+) -> list[Pending]:
+    """Return for each of some policies what is due, and its last receipts."""
+    receipts = runs(account).filter(policy__in=policies_shown)
+    latest = _by_policy(receipts)
+    succeeded = _by_policy(receipts.filter(state=PruneRun.State.COMPLETED))
     open_states = [PruneRun.State.WAITING, PruneRun.State.RUNNING]
     open_states.append(PruneRun.State.PAUSED)
-    return Pending(
-        policy=policy,
-        due=due,
-        held=held_of(job),
-        oldest=oldest,
-        overdue_since=due_since(job) if due else None,
-        last_run=receipts.first(),
-        last_success=receipts.filter(state=PruneRun.State.COMPLETED).first(),
-        open_run=receipts.filter(state__in=open_states).first(),
-    )
+    under_way = _by_policy(receipts.filter(state__in=open_states))
+    found = []
+    for policy in policies_shown:
+        job = job_of(policy, now)
+        due, oldest = due_of(job)
+        found.append(
+            Pending(
+                policy=policy,
+                due=due,
+                held=held_of(job),
+                oldest=oldest,
+                overdue_since=due_since(job) if due else None,
+                last_run=latest.get(policy.id),
+                last_success=succeeded.get(policy.id),
+                open_run=under_way.get(policy.id),
+            )
+        )
+    return found
+
+
+def _by_policy(receipts: QuerySet[PruneRun]) -> dict[UUID | None, PruneRun]:
+    """Return the newest receipt of each policy."""
+    newest = receipts.order_by("policy_id", "-started_at", "-id").distinct("policy_id")
+    return {run.policy_id: run for run in newest}
 
 
 def due_of(job: Job) -> tuple[int, datetime | None]:

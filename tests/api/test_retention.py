@@ -178,6 +178,15 @@ def test_what_is_pending(api, bot, policy):
     assert row["last_success_at"] is not None
 
 
+def test_what_is_pending_comes_in_pages(api, policy):
+    other = api.post("/policies", DRAFT).json()
+    first = api.get("/retention/pending?limit=1").json()
+    assert [row["policy"] for row in first["data"]] == [policy["id"]]
+    rest = api.get(f"/retention/pending?limit=1&cursor={first['next_cursor']}").json()
+    assert [row["policy"] for row in rest["data"]] == [other["id"]]
+    assert (first["has_more"], rest["has_more"]) == (True, False)
+
+
 def test_lists_of_runs_filter(api, bot, policy):
     converse(api, bot, days=31)
     prune()

@@ -52,7 +52,7 @@ def test_what_is_pending_is_visible(house):
     policy = house.policy()
     run = house.prune(policy)
 
-    (row,) = selectors.pending(house.account, house.now)
+    (row,) = selectors.pending(house.account, [policy], house.now)
 
     assert (row.policy, row.due, row.last_run, row.open_run) == (policy, 1, run, run)
     assert (row.oldest, row.overdue_since) == (NOW - 31 * DAY, NOW)
