@@ -13,6 +13,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils.timezone import now
+from django.utils.translation import gettext_lazy as _
 
 from accounts import ids
 
@@ -139,10 +140,10 @@ class Member(PublicIdModel):
     prefix = "mem"
 
     class Role(models.TextChoices):
-        OWNER = "owner"
-        OPERATOR = "operator"
-        AUDITOR = "auditor"
-        VIEWER = "viewer"
+        OWNER = "owner", _("Owner")
+        OPERATOR = "operator", _("Operator")
+        AUDITOR = "auditor", _("Auditor")
+        VIEWER = "viewer", _("Viewer")
 
     account = models.ForeignKey(Account, models.CASCADE, related_name="members")
     person = models.ForeignKey(Person, models.CASCADE, related_name="memberships")

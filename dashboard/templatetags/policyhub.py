@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from django import template
 from django.templatetags.static import static
@@ -50,6 +50,26 @@ STATUSES: Mapping[str, tuple[str, str, str]] = {
     "would-deny": ("calm", "eye", _("Would refuse")),
     "lifted": ("", "rotate-ccw", _("Lifted")),
     "ended": ("", "clock", _("Ended")),
+}
+
+# Codes that people read: of targets, and of why a decision came out as it did.
+WORDS: Final = {
+    _("usage events"),
+    _("message text"),
+    _("conversations"),
+    _("decisions"),
+    _("limit exceeded"),
+    _("warned"),
+    _("throttled"),
+    _("blocked"),
+    _("revoked"),
+    _("bot disabled"),
+    _("denylist"),
+    _("redacted"),
+    _("model not allowed"),
+    _("unpriced model"),
+    _("fail open"),
+    _("enforcement unavailable"),
 }
 
 
@@ -147,7 +167,8 @@ def unit(metric: str) -> str:
 @register.filter
 def words(code: str) -> str:
     """Write a code as words: limit_exceeded as limit exceeded."""
-    return code.replace("_", " ")
+    plain = code.replace("_", " ")
+    return gettext(plain) if plain in WORDS else plain
 
 
 @register.simple_tag
