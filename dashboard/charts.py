@@ -4,7 +4,6 @@ Pure. The templates turn these into SVG attributes, so that no page needs a styl
 its own; what is drawn is also said in words and in a table beside it.
 """
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -146,59 +145,6 @@ def cut(counts: Sequence[int], edges: Sequence[int], age: float) -> Cut:
         share = 0.0 if age == edges[place] else 0.5
     past = tuple(range(place + 1 if share else place, len(counts)))
     return Cut(drawn, round((place + share) * room, 3), past, place if share else None)
-
-
-def stacked(parts: Sequence[Sequence[int]], top: int) -> list[str]:
-    """Return a path for each part: its boxes, upon those of the parts before it.
-
-    All parts have a value for each column; `top` is the value at the upper edge.
-    """
-    if not parts or not parts[0]:
-        return []
-    room = 100 / len(parts[0])
-    width, left = room * 0.76, room * 0.12
-    floors = [0] * len(parts[0])
-    drawn = []
-    for values in parts:
-        boxes = []
-        for n, value in enumerate(values):
-            if value > 0:
-                y = level(floors[n] + value, top)
-                height = level(floors[n], top) - y
-                x = n * room + left
-                boxes.append(f"M{x:.2f} {y:.2f}h{width:.2f}v{height:.2f}h-{width:.2f}z")
-            floors[n] += max(0, value)
-        drawn.append("".join(boxes))
-    return drawn
-
-
-def trace(values: Sequence[int], top: int) -> str:
-    """Return a path through the values, each in the middle of its column."""
-    room = 100 / max(1, len(values))
-    places = [
-        f"{(n + 0.5) * room:.2f} {level(value, top):.2f}"
-        for n, value in enumerate(values)
-    ]
-    return f"M{'L'.join(places)}" if places else ""
-
-
-def level(value: int, top: int) -> float:
-    """Return how far below the upper edge a value is, in per cent of the canvas."""
-    return round(100 - min(100.0, max(0, value) * 100 / max(1, top)), 3)
-
-
-def place(edges: Sequence[float], moment: float) -> float:
-    """Return where a moment lies among columns, counted in columns.
-
-    `edges` are where the columns begin, and the last one's end; what lies outside is
-    moved to the end it is beyond.
-    """
-    if moment <= edges[0]:
-        return 0.0
-    if moment >= edges[-1]:
-        return float(len(edges) - 1)
-    n = bisect_right(edges, moment) - 1
-    return n + (moment - edges[n]) / (edges[n + 1] - edges[n])
 
 
 def sparkline(values: Sequence[int], *, width: int = 120, height: int = 28) -> str:
