@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from accounts.models import Account
 from dashboard.past_windows import past_windows
 from policies.models import Policy
 from policies.rules import usage_rule
@@ -53,13 +54,22 @@ def used(account, bot, now, *tokens, **more):
 
 
 @pytest.mark.django_db
+def test_an_account_in_utc_reads_each_moment_once(browser):
+    text = text_of(browser.post(f"{NEW}/usage/preview/", GOOD))
+    assert len(re.findall(r"<tr><td>[^<]*</td></tr>", text)) == 3
+    assert text.count('<th scope="col">UTC</th>') == 1
+
+
+@pytest.mark.django_db
 def test_the_sentence_and_the_next_windows(browser):
+    Account.objects.update(timezone="Asia/Tokyo")
     answer = browser.post(f"{NEW}/usage/preview/", {**GOOD, "name": ""})
     assert answer.status_code == 200
     assert "after 1,500 calls in a day (Europe/Berlin)" in plain(answer)
     rows = re.findall(r"<tr><td>(.*?)</td><td>(.*?)</td></tr>", text_of(answer))
     assert len(rows) == 3
     assert all(utc.endswith(("22:00", "23:00")) for _, utc in rows)
+    assert all(own.endswith(("07:00", "08:00")) for own, _ in rows)
     assert not Policy.objects.exists()
 
 
