@@ -35,6 +35,7 @@ def test_a_silent_worker_and_a_slow_outbox_are_told(crossed):
     moment = now()
     heartbeats.beat(part=heartbeats.WORKER, now=moment)
     heartbeats.beat(part=heartbeats.CLOCK, now=moment)
+    Delivery.objects.update(next_attempt_at=moment)
     found = named(moment)
     assert found["Worker"].is_well
     assert found["Outbox"].is_well
