@@ -6,6 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.db.models.expressions import RawSQL
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
@@ -339,7 +340,9 @@ def _names(caller: Caller, group_by: str, groups: Iterable[Group]) -> dict[UUID,
         rows = keys(account, project=project)
     else:
         return {}
-    return dict(rows.filter(id__in=wanted).values_list("id", "name"))
+    # One parameter, not a thousand: the statement stays the same and is kept.
+    named = RawSQL("SELECT unnest(%s::uuid[])", [wanted])
+    return dict(rows.filter(id__in=named).values_list("id", "name"))
 
 
 def _label(
