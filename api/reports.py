@@ -220,7 +220,7 @@ class Attribution(ReportEndpoint):
         catch_up(now=now)
         slices = slices_of(account, start, end)
         orders = [order, *(name for name in _ORDERS if name != order)]
-        found = Report(account, filters, group_by).totals(
+        found = Report(account, filters, group_by).ranked(
             slices, order=orders, limit=limit + 1
         )
         whole = Report(account, filters).totals(slices)[0][1]

@@ -34,6 +34,8 @@ MAX_BUCKETS: Final = 1_000
 
 _DIMENSIONS: Final = ("bot", "user", "key")
 _GRAINS: Final = {"hour": "hour", "day": "day", "week": "day"}
+# Groups whose rows are found by name rather than by reading all.
+_FEW: Final = 200
 _MOMENT: Final = timedelta(microseconds=1)
 # How a group is called in the table that is read.
 _SUMMARY: Final = {"project": "project_id", "model": "model"}
@@ -113,6 +115,24 @@ class Report:
         summed = rows.values(column).annotate(**_sums())
         found = _largest_first(summed, order, column)[:limit]
         return [(self._group(row, column), _taken(row)) for row in found]
+
+    def ranked(
+        self, slices: Sequence[Slice], *, order: Sequence[str], limit: int
+    ) -> list[tuple[Group, Sums]]:
+        """Return what `totals` does; quicker where most groups are not shown.
+
+        All groups are ranked by the few sums that rank them, and the rest is summed up
+        for those alone that are shown.
+        """
+        if limit > _FEW:
+            return self.totals(slices, order=order, limit=limit)
+        shown = self.largest(slices, order=order, limit=limit)
+        rows, column = self._rows(slices, shown)
+        if column is None or not shown:
+            return []
+        summed = rows.values(column).annotate(**_sums())
+        found = {self._group(row, column): _taken(row) for row in summed}
+        return [(group, found[group]) for group in shown if group in found]
 
     def largest(
         self, slices: Sequence[Slice], *, order: Sequence[str], limit: int

@@ -9,7 +9,7 @@ from accounts import ids
 from accounts.actors import SYSTEM
 from accounts.services import create_account, create_bot
 from tests.usage.quiet import until_others_have_ended
-from usage import rollups, summaries
+from usage import reports, rollups, summaries
 from usage.models import HourlyRollup, UsageEvent, UsageSummary
 
 NOW = datetime(2026, 11, 21, 12, 30, tzinfo=UTC)
@@ -152,3 +152,20 @@ def test_a_zone_that_postgres_does_not_know_stops_nobody(record, bot, monkeypatc
     roll_up()
 
     assert starts("day") == {(datetime(2026, 11, 21, tzinfo=UTC), 1)}
+
+
+def test_a_ranking_is_the_head_of_the_totals(record, bot):
+    for n, user in enumerate(("a", "b", "c", None, "d")):
+        record(user=user, tokens=50 - 10 * (n % 3), cost=n % 2)
+    roll_up()
+    report = reports.Report(bot.account, group_by="user")
+    slices = reports.slices_of(bot.account, NOW - timedelta(days=40), NOW)
+    slices += reports.slices_of(bot.account, NOW, NOW + timedelta(days=1))
+    for order in (("cost", "tokens"), ("tokens", "cost")):
+        whole = report.totals(slices, order=order)
+        assert len(whole) == 5
+        for limit in (1, 3, 9, 500):
+            ranked = report.ranked(slices, order=order, limit=limit)
+            assert ranked == whole[:limit]
+    nobody = reports.Report(bot.account, reports.Filters(user="nobody"), "user")
+    assert nobody.ranked(slices, order=("cost",), limit=3) == []
