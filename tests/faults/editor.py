@@ -177,7 +177,8 @@ class Editor:
         if name not in self.policies:
             return {}
         made = self.call("PATCH", f"policies/{name}", patch, If_Match="*")
-        if made is not None:
+        # Empty if another edit came first, or the policy is gone.
+        if made:
             self.say("policy", name, made["revision"])
         return made
 
