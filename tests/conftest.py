@@ -18,6 +18,7 @@ from pathlib import Path
 
 import django
 import pytest
+from django.utils import translation
 
 MARK = "POLICYHUB_STATE_DIR"
 SERVERS: list[tuple[subprocess.Popen[bytes], signal.Signals]] = []
@@ -106,3 +107,9 @@ def _plain_settings(settings) -> None:
         },
     }
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def _in_english():
+    """Begin in English, whatever language the page of another test was read in."""
+    translation.deactivate()
