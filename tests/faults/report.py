@@ -3,6 +3,9 @@
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+# Enough that what one check finds never leaves out what a later one does.
+_KEPT = 200_000
+
 
 @dataclass
 class Report:
@@ -14,5 +17,5 @@ class Report:
     def wrong(self, text: str) -> None:
         """Write down one violation."""
         self.counts["violations"] += 1
-        if len(self.violations) < 1_000:
+        if len(self.violations) < _KEPT:
             self.violations.append(text)
