@@ -246,14 +246,17 @@ async def _one(session, url, role, who, request, tally: Tally) -> None:
         return
     seconds = time.monotonic() - began
     tally.sent += 1
-    tally.slowest = max(tally.slowest, seconds)
     tally.statuses[answer.status] += 1
-    ours = answer.status >= 500 and not told_of_an_upstream(path, raw)
+    # How long an upstream that is not there is waited for is its own setting.
+    of_upstream = told_of_an_upstream(path, raw)
+    if not of_upstream:
+        tally.slowest = max(tally.slowest, seconds)
+    ours = answer.status >= 500 and not of_upstream
     fault = f"{answer.status} {raw[:300]!r}" if ours else ""
     if not fault and answer.status >= 400 and method != "HEAD":
         media_type = answer.headers.get("Content-Type", "")
         fault = wrong_with(path, answer.status, media_type, raw)
-    if seconds > tally.patience:
+    if seconds > tally.patience and not of_upstream:
         fault = f"{fault} after {seconds:.1f} s"
     if fault:
         tally.faults.append(f"{told}: {fault}")
@@ -271,7 +274,8 @@ def send(
 ) -> Tally:
     """Send requests as all callers in turn, eight at a time; return what came back.
 
-    An answer that takes longer than `patience` seconds is a fault.
+    An answer that takes longer than `patience` seconds is a fault, unless it tells of
+    an upstream.
     """
     tally = Tally(count, patience)
     requests = Requests(schema, ids, seed)
