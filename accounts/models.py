@@ -98,6 +98,7 @@ class Person(AbstractBaseUser, PermissionsMixin):
 class Account(PublicIdModel):
     """A tenant. Every other row belongs to exactly one.
 
+    `language` is that of its mails to whoever has chosen none; empty: English.
     `started_at` is when its people had done, or left out, the first steps.
     """
 
@@ -112,6 +113,7 @@ class Account(PublicIdModel):
     name = models.CharField(max_length=200)
     timezone = models.CharField(max_length=64, default="UTC")
     week_start = models.PositiveSmallIntegerField(default=1)
+    language = models.CharField(max_length=8, blank=True, default="", db_default="")
     plan = models.CharField(max_length=16, choices=Plan, default=Plan.STANDARD)
     stores_text = models.BooleanField(default=False)
     version = models.BigIntegerField(default=1, editable=False)
