@@ -34,6 +34,7 @@ class RestoreBody(Body):
     """Which revision is to be the next one again."""
 
     revision = Count(least=1)
+    reason = Text(max_length=500, allow_blank=True, default="", lines=True)
 
 
 class ResetBody(Body):
@@ -134,7 +135,7 @@ class RestorePolicy(Endpoint):
         "policies_restore",
         "Restore a revision",
         request=RestoreBody,
-        sends={"revision": 1},
+        sends={"revision": 1, "reason": "The new cap stops the night shift"},
         answer=POLICY_REF,
         shows={**examples.POLICY, "revision": 3},
     )
@@ -142,7 +143,8 @@ class RestorePolicy(Endpoint):
         """Make an earlier revision's document the next revision; If-Match optional."""
         caller = self.caller
         policy = own_policy(caller, policy_id)
-        number = self.body(RestoreBody)["revision"]
+        body = self.body(RestoreBody)
+        number = body["revision"]
         if not revisions(caller.account, policy).filter(number=number).exists():
             detail = "was never given"
             raise InvalidBody(errors=[{"pointer": "/revision", "detail": detail}])
@@ -155,6 +157,7 @@ class RestorePolicy(Endpoint):
             expected_revision=self.expected_revision(policy.revision)
             if guarded
             else None,
+            reason=body["reason"],
         )
         return show_policy(caller, restored)
 

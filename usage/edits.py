@@ -124,6 +124,7 @@ def restore_revision(
     actor: Actor,
     now: datetime,
     expected_revision: int | None,
+    reason: str = "",
 ) -> Policy:
     """Make an earlier revision's document the next one. Raises NotFound too."""
     bump_version(account_id=policy.account_id)
@@ -134,8 +135,38 @@ def restore_revision(
         actor=actor,
         now=now,
         expected_revision=expected_revision,
+        reason=reason,
     )
     return _follow_up(edited, before, actor=actor, now=now)
+
+
+@whole
+def switch_policy(
+    *,
+    policy: Policy,
+    mode: str,
+    actor: Actor,
+    now: datetime,
+    expected_revision: int | None,
+    reason: str = "",
+) -> Policy:
+    """Give a policy another rollout mode (CONTRACT C7); none if it has it already.
+
+    Raises what `replace_policy` raises.
+    """
+    bump_version(account_id=policy.account_id)
+    policy.refresh_from_db()
+    seen = expected_revision in (None, policy.revision)
+    if seen and policy.rollout_mode == mode and policy.archived_at is None:
+        return policy
+    return replace_policy(
+        policy=policy,
+        document={**policy.document, "rollout_mode": mode},
+        actor=actor,
+        now=now,
+        expected_revision=expected_revision,
+        reason=reason,
+    )
 
 
 @whole

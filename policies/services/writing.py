@@ -74,22 +74,24 @@ def restore_revision(
     actor: Actor,
     now: datetime,
     expected_revision: int | None,
+    reason: str = "",
 ) -> Policy:
     """Make an earlier revision's document the next revision.
 
-    Raises NotFound for a number that was never given, and what `replace_policy` does.
+    What is kept as its reason names the revision, with the `reason` behind it. Raises
+    NotFound for a number that was never given, and what `replace_policy` does.
     """
     policy = _locked(policy, expected_revision)
     earlier = policy.revisions.filter(number=number).first()
     if earlier is None:
         raise NotFound
-    reason = f"revision {number} restored"
+    restored = f"revision {number} restored"
     return _replace(
         policy,
         earlier.document,
         "policy.restored",
         actor=actor,
-        reason=reason,
+        reason=f"{restored}: {reason}" if reason else restored,
         now=now,
     )
 

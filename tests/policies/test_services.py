@@ -177,6 +177,18 @@ def test_a_revision_comes_back_as_the_next_one(acme):
     )
 
     assert (restored.name, restored.revision) == ("First", 3)
+    assert restored.revisions.get(number=3).reason == "revision 1 restored"
+    again = restore_revision(
+        policy=policy,
+        number=2,
+        actor=ALICE,
+        now=LATER,
+        expected_revision=3,
+        reason="better so",
+    )
+    kept = "revision 2 restored: better so"
+    assert again.revisions.get(number=4).reason == kept
+    assert changes(acme, target=policy.public_id).first().reason == kept
     with pytest.raises(NotFound):
         restore_revision(
             policy=policy, number=9, actor=ALICE, now=LATER, expected_revision=None
