@@ -19,6 +19,7 @@ from dashboard.pages import (
     policies,
     policy_drafts,
     policy_edits,
+    policy_modes,
     recipients,
     retention,
     runs,
@@ -45,6 +46,7 @@ account_pages: list[URLPattern | URLResolver] = [
     path("usage/", usage.usage, name="usage"),
     path("usage/export.<slug:form>", usage.export, name="usage-export"),
     path("policies/", policies.listing, name="policies"),
+    path("policies/mode/", policy_modes.several, name="policies-mode"),
     path("policies/new/", policy_edits.choose, name="policy-new"),
     path("policies/new/<slug:kind>/", policy_edits.create, name="policy-create"),
     path(
@@ -71,6 +73,7 @@ account_pages: list[URLPattern | URLResolver] = [
     path("policies/<slug:policy_id>/edit/", policy_edits.edit, name="policy-edit"),
     path("policies/<slug:policy_id>/gauges/", policies.gauges, name="policy-gauges"),
     path("policies/<slug:policy_id>/recent/", policies.recent, name="policy-recent"),
+    path("policies/<slug:policy_id>/mode/", policies.switch, name="policy-mode"),
     path("policies/<slug:policy_id>/reset/", policies.reset, name="policy-reset"),
     path("policies/<slug:policy_id>/archive/", policies.archive, name="policy-archive"),
     path(

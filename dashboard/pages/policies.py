@@ -14,6 +14,8 @@ from dashboard.forms import ConfirmForm, ReasonForm, ResetForm
 from dashboard.gauges import Dial, dials_of, names_of, subject_text, tightest
 from dashboard.paging import page_of
 from dashboard.policy_filters import asked_policies
+from dashboard.policy_modes import MODES, ModeForm, RestoreForm
+from dashboard.policy_modes import switch as switched
 from dashboard.policy_starts import STARTS
 from dashboard.visits import Visit, attempt, page, render
 from policies import selectors
@@ -40,6 +42,8 @@ def listing(visit: Visit) -> HttpResponse:
         "wanted": wanted,
         "choices": wanted.choices,
         "starts": STARTS,
+        "modes": MODES.items(),
+        "switchable": visit.may_write and wanted.state != "archived",
     }
     return render(visit, "policies.html", context, place="policies")
 
@@ -101,9 +105,30 @@ def archive(visit: Visit, policy_id: str) -> HttpResponse:
 
 
 @page(write=True, methods=("POST",))
+def switch(visit: Visit, policy_id: str) -> HttpResponse:
+    """Pause a policy, or let it act again."""
+    policy = _policy(visit, policy_id)
+    form = ModeForm(visit.request.POST, policy=policy)
+    if not form.is_valid():
+        return _show(visit, policy, mode_form=form)
+    name = MODES[form.cleaned_data["mode"]]
+    told = _("%(name)s is switched: %(mode)s.") % {"name": policy.name, "mode": name}
+    return attempt(
+        visit,
+        lambda: switched(visit, policy, **form.cleaned_data),
+        done=told,
+        back=visit.address("policy", policy.public_id),
+    )
+
+
+@page(write=True, methods=("POST",))
 def restore(visit: Visit, policy_id: str, number: int) -> HttpResponse:
     """Make an earlier revision the next one."""
     policy = _policy(visit, policy_id)
+    form = RestoreForm(visit.request.POST, auto_id=f"restore_{number}_%s")
+    if not form.is_valid():
+        return _show(visit, policy, restore_form=form, restored=number)
+    why = form.cleaned_data["reason"]
     return attempt(
         visit,
         lambda: edits.restore_revision(
@@ -112,6 +137,7 @@ def restore(visit: Visit, policy_id: str, number: int) -> HttpResponse:
             actor=visit.actor,
             now=visit.now,
             expected_revision=policy.revision,
+            reason=why,
         ),
         done=_("Revision %(number)s is in force again, as a new revision.")
         % {"number": number},
@@ -155,6 +181,8 @@ def _show(visit: Visit, policy: Policy, **bound: Any) -> HttpResponse:
         )[:5],
         "reset_form": ResetForm(auto_id="reset_%s"),
         "archive_form": ConfirmForm(expected=policy.name),
+        "mode_form": ModeForm(policy=policy),
+        "mode_asked": visit.request.GET.get("ask") == "mode",
         **_facts(visit, policy),
         **bound,
     }

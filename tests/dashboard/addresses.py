@@ -29,7 +29,7 @@ def writing_pages(slug):
     """The pages for owners and operators alone."""
     at = f"/app/{slug}/"
     names = ["policies/new/", "policies/new/usage/", "policies/new/retention/"]
-    names += ["policies/new/content/", "gateway/upstreams/new/"]
+    names += ["policies/mode/", "policies/new/content/", "gateway/upstreams/new/"]
     names += ["retention/holds/new/"]
     names += ["start/", "webhooks/new/"]
     return [at + name for name in [*names, "bots/new/", "keys/new/"]]

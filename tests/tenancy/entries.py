@@ -165,6 +165,8 @@ PAGES = """
 /app/{slug}/policies/{policy_id}/                            opav
 /app/{slug}/policies/{policy_id}/archive/                    op
 /app/{slug}/policies/{policy_id}/blocks/{block_id}/clear/    op
+/app/{slug}/policies/mode/                                   op
+/app/{slug}/policies/{policy_id}/mode/                       op
 /app/{slug}/policies/{policy_id}/edit/                       op
 /app/{slug}/policies/{policy_id}/gauges/                     opav
 /app/{slug}/policies/{policy_id}/recent/                     opa
