@@ -284,6 +284,8 @@ def test_lists_are_paged_filtered_and_streamed(api, bot):
     lines = api.get("/policy/list", Accept="application/jsonl")
     assert lines["Content-Type"] == "application/jsonl"
     assert api.get("/policy/list?format=jsonl").content == lines.content
+    nothing = api.get("/policy/list?format=jsonl&blueprintId=none")
+    assert (nothing["Content-Type"], nothing.content) == ("application/jsonl", b"")
     events = [json.loads(line) for line in lines.content.decode("ascii").splitlines()]
     assert [each["type"] for each in events] == ["item"] * 3
     assert [each["data"] for each in events] == api.get("/policy/list").json()["items"]
