@@ -32,7 +32,7 @@ _ATTEMPTS = 6
 # below the second that CONTRACT C10 allows.
 _PATIENCE_SECONDS = 0.4
 _LONGEST_SECONDS = 10.0
-_SESSION = (
+SESSION = (
     "SET TIME ZONE 'UTC'",
     # A transaction whose lane is gone must not keep its locks.
     "SET idle_in_transaction_session_timeout = '5s'",
@@ -319,7 +319,7 @@ class AsyncLedger:
             database = await psycopg.AsyncConnection.connect(
                 self._conninfo, autocommit=True
             )
-            for statement in _SESSION:
+            for statement in SESSION:
                 await database.execute(statement)
             self._database = database
         return self._database

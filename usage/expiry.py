@@ -16,18 +16,17 @@ def expire_reservations(*, now: datetime, limit: int = 5_000, batch: int = 250) 
 
     Two sweeps at once do no harm: the second finds the first's reservations ended.
     """
-    seen = 0
-    while seen < limit:
-        due = Reservation.objects.filter(
-            state=Reservation.State.OPEN, expires_at__lte=now
+    due = Reservation.objects.filter(state=Reservation.State.OPEN, expires_at__lte=now)
+    rows = list(due.order_by("expires_at")[:limit])
+    for first in range(0, len(rows), batch):
+        run(
+            [
+                Item(row.account_id, [ExpireIn(_info(row))])
+                for row in rows[first : first + batch]
+            ],
+            now=now,
         )
-        rows = list(due.order_by("expires_at")[:batch])
-        if not rows:
-            break
-        items = [Item(row.account_id, [ExpireIn(_info(row))]) for row in rows]
-        run(items, now=now)
-        seen += len(rows)
-    return seen
+    return len(rows)
 
 
 def _info(row: Reservation) -> ReservationInfo:

@@ -55,11 +55,17 @@ REPLAYS = """SELECT account_id, key_id, idempotency_key, request_digest, answer:
 FROM usage_reservation
 WHERE account_id = ANY($1::uuid[]) AND idempotency_key = ANY($2::text[])"""
 
-CONVERSATIONS = """SELECT c.id, c.account_id, c.bot_id, c.external_id
+# Two looks into two indexes: one with OR would go through all that the bot has. For
+# the same reason a row that is named by its id is compared with its account by a sign
+# that no index knows.
+_NAMED = """SELECT c.id, c.account_id, c.bot_id, c.external_id
 FROM jsonb_to_recordset($1::jsonb) AS r(account_id uuid, bot_id uuid, id uuid,
-    external_id text)
-JOIN usage_conversation AS c ON c.account_id = r.account_id AND c.bot_id = r.bot_id
-AND (c.id = r.id OR c.external_id = r.external_id)"""
+    external_id text) JOIN usage_conversation AS c"""
+
+CONVERSATIONS = f"""{_NAMED} ON c.id = r.id
+AND (c.account_id, c.bot_id) IS NOT DISTINCT FROM (r.account_id, r.bot_id)
+UNION ALL {_NAMED} ON c.account_id = r.account_id AND c.bot_id = r.bot_id
+AND c.external_id = r.external_id"""
 
 CLAIM_EVENT_IDS = """INSERT INTO usage_eventid
 (id, account_id, source, client_id, event_id, content, created_at)
@@ -215,7 +221,8 @@ SET last_activity_at = greatest(c.last_activity_at, locked.active_at)
 FROM (SELECT old.id, r.last_activity_at AS active_at
 FROM jsonb_to_recordset($1::jsonb) AS r(id uuid, account_id uuid,
     last_activity_at timestamptz)
-JOIN usage_conversation AS old ON old.account_id = r.account_id AND old.id = r.id
+JOIN usage_conversation AS old ON old.id = r.id
+AND old.account_id IS NOT DISTINCT FROM r.account_id
 WHERE old.last_activity_at < r.last_activity_at
 ORDER BY old.id FOR NO KEY UPDATE OF old) AS locked
 WHERE c.id = locked.id"""
