@@ -102,6 +102,13 @@ class Conflict(DomainError):
     title = "The current state does not allow this."
 
 
+class AlertNotOpen(Conflict):
+    """The alert is acknowledged or resolved: there is nothing to put aside."""
+
+    code = "alert_not_open"
+    title = "This alert is not open."
+
+
 class DuplicateExternalId(Conflict):
     """An external id is taken within the account."""
 

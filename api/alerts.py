@@ -1,4 +1,4 @@
-"""Alerts: list, read, acknowledge."""
+"""Alerts: list, read, acknowledge, put aside."""
 
 from typing import Any
 
@@ -12,10 +12,11 @@ from rest_framework.response import Response
 from accounts.errors import NotFound
 from alerts.models import Alert, Delivery
 from alerts.selectors import alert_of, alerts, deliveries
-from alerts.services import acknowledge
+from alerts.services import acknowledge, snooze, wake
 from api import examples
 from api.callers import Caller
 from api.endpoint import Endpoint, invalid_query
+from api.fields import Body, Moment
 from api.listing import PAGING, each, listed
 from api.schema import filters, operation, page, page_of
 from api.schema_components import AMOUNT_OR_NULL
@@ -42,6 +43,12 @@ class Amount(serializers.Field[Any, Any, Any, Any]):
         return value
 
 
+class SnoozeBody(Body):
+    """Until when an alert is put aside; null brings it back."""
+
+    until = Moment(allow_null=True)
+
+
 class AlertAnswer(serializers.Serializer[Alert]):
     """One logical alert."""
 
@@ -65,6 +72,8 @@ class AlertAnswer(serializers.Serializer[Alert]):
     resolved_at = serializers.DateTimeField(allow_null=True)
     acknowledged_at = serializers.DateTimeField(allow_null=True)
     acknowledged_by = serializers.CharField()
+    snoozed_until = serializers.DateTimeField(allow_null=True)
+    snoozed_by = serializers.CharField()
     delivery_problem = serializers.CharField(source="trouble")
 
     def get_subject(self, alert: Alert) -> dict[str, str | None]:
@@ -190,4 +199,37 @@ class AcknowledgeAlert(Endpoint):
         caller = self.caller
         alert = _visible_alert(caller, alert_id)
         acknowledge(alert=alert, actor=caller.actor, now=timezone.now())
+        return _shown(caller, _visible_alert(caller, alert_id))
+
+
+class SnoozeAlert(Endpoint):
+    """Putting an alert aside."""
+
+    scopes = {"POST": "alerts:write"}
+
+    @operation(
+        "alerts_snooze",
+        "Snooze an alert",
+        request=SnoozeBody,
+        sends={"until": examples.EVENING},
+        answer=AlertDetailAnswer,
+        shows={
+            **examples.ALERT_READ,
+            "snoozed_until": examples.EVENING,
+            "snoozed_by": "alice@example.com",
+        },
+    )
+    def post(self, request: Request, alert_id: str) -> Response:
+        """Put an open alert aside until a moment within 90 days; null brings it back.
+
+        It stays in this list, with `snoozed_until`. A new window or step opens an
+        alert of its own.
+        """
+        caller = self.caller
+        alert = _visible_alert(caller, alert_id)
+        until, now = self.body(SnoozeBody)["until"], timezone.now()
+        if until is None:
+            wake(alert=alert, actor=caller.actor, now=now)
+        else:
+            snooze(alert=alert, until=until, actor=caller.actor, now=now)
         return _shown(caller, _visible_alert(caller, alert_id))

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 MORNING: Final = "2026-03-01T08:00:00Z"
+EVENING: Final = "2026-03-01T17:00:00Z"
 ACCOUNT: Final = "acc_01kjm3v5c0e8r9q2t4w6y8z0a1"
 PROJECT_ID: Final = "prj_01kjm3v5c0e8r9q2t4w6y8z0a2"
 BOT_ID: Final = "bot_01kjm3v5c0e8r9q2t4w6y8z0a3"
@@ -214,6 +215,8 @@ ALERT: Final[dict[str, Any]] = {
     "resolved_at": None,
     "acknowledged_at": None,
     "acknowledged_by": "",
+    "snoozed_until": None,
+    "snoozed_by": "",
     "delivery_problem": "",
 }
 _MAILED: Final = {

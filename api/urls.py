@@ -83,6 +83,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/alerts", alerts.Alerts.as_view()),
     path(_ALERT, alerts.OneAlert.as_view()),
     path(f"{_ALERT}/ack", alerts.AcknowledgeAlert.as_view()),
+    path(f"{_ALERT}/snooze", alerts.SnoozeAlert.as_view()),
     path("v1/webhooks", webhooks.Webhooks.as_view()),
     path(_WEBHOOK, webhooks.OneWebhook.as_view()),
     path(f"{_WEBHOOK}/rotate", webhooks.RotateWebhook.as_view()),

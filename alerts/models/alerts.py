@@ -1,5 +1,7 @@
 """What people are told, and how it reaches them."""
 
+from datetime import datetime
+
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -47,6 +49,8 @@ class Alert(PublicIdModel):
     resolved_at = models.DateTimeField(null=True, blank=True)
     acknowledged_at = models.DateTimeField(null=True, blank=True)
     acknowledged_by = models.CharField(max_length=300, blank=True, default="")
+    snoozed_until = models.DateTimeField(null=True, blank=True)
+    snoozed_by = models.CharField(max_length=300, blank=True, default="", db_default="")
     actions = models.JSONField(
         default=list, db_default=models.Value([], models.JSONField()), blank=True
     )
@@ -85,6 +89,10 @@ class Alert(PublicIdModel):
                 name="alert_to_announce",
             ),
         ]
+
+    def is_snoozed(self, now: datetime) -> bool:
+        """Whether somebody has put it aside until a moment that is still to come."""
+        return self.snoozed_until is not None and self.snoozed_until > now
 
     def __str__(self) -> str:
         return self.message or self.public_id

@@ -30,6 +30,7 @@ from alerts.services.opening import (
     resolve_policy,
 )
 from alerts.services.posting import post_due
+from alerts.services.snoozing import snooze, wake
 from alerts.services.telling import (
     announce_due,
     dispatch_due,
@@ -57,8 +58,10 @@ __all__ = [
     "resolve_policy",
     "rotate_secret",
     "send_test",
+    "snooze",
     "tell",
     "update_webhook",
+    "wake",
 ]
 
 

@@ -1,5 +1,7 @@
 """Decisions, changes, alerts and blocks over HTTP, as the ledger made them."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from django.utils import timezone
 
@@ -154,12 +156,42 @@ def test_an_alert_is_acknowledged_once(api, breached):
     assert_problem(wrong, 422, "invalid_query", "/state")
 
 
+def test_an_alert_is_put_aside_and_brought_back(api, breached):
+    path = f"/alerts/{api.get('/alerts?state=breached').json()['data'][0]['id']}"
+    now = datetime.now(UTC)
+    until = (now + timedelta(hours=4)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    answer = api.post(f"{path}/snooze", {"until": until})
+    assert answer.status_code == 200
+    assert answer.json()["snoozed_until"] == until
+    assert answer.json()["snoozed_by"]
+    assert api.get(path).json() == answer.json()
+    assert len(api.get("/alerts?state=breached").json()["data"]) == 1
+    for wrong in (
+        "2001-01-01T00:00:00Z",
+        "9001-01-01T00:00:00Z",
+        "2026-01-01T00:00:00",
+        "soon",
+        7,
+    ):
+        answer = api.post(f"{path}/snooze", {"until": wrong})
+        assert_problem(answer, 422, "invalid_body", "/until")
+    assert_problem(api.post(f"{path}/snooze", {}), 422, "invalid_body", "/until")
+
+    woken = api.post(f"{path}/snooze", {"until": None}).json()
+    assert (woken["snoozed_until"], woken["snoozed_by"]) == (None, "")
+    api.post(f"{path}/ack")
+    late = api.post(f"{path}/snooze", {"until": until})
+    assert_problem(late, 409, "alert_not_open")
+
+
 def test_what_is_foreign_is_absent_byte_for_byte(api, stranger, breached):
     alert = api.get("/alerts").json()["data"][0]["id"]
     decision = api.get("/audit/decisions").json()["data"][0]["id"]
     for method, path, absent in [
         ("GET", f"/alerts/{alert}", "/alerts/x"),
         ("POST", f"/alerts/{alert}/ack", "/alerts/x/ack"),
+        ("POST", f"/alerts/{alert}/snooze", "/alerts/x/snooze"),
         ("GET", f"/audit/decisions/{decision}", "/audit/decisions/x"),
     ]:
         foreign = stranger.call(method, path)

@@ -10,6 +10,7 @@ API = """
 GET    /api/v1/alerts                                        opavkj
 GET    /api/v1/alerts/{alert_id}                             opavkj
 POST   /api/v1/alerts/{alert_id}/ack                         opkj
+POST   /api/v1/alerts/{alert_id}/snooze                      opkj
 GET    /api/v1/audit/changes                                 opakj
 GET    /api/v1/audit/decisions                               opakj
 GET    /api/v1/audit/decisions/{decision_id}                 opakj
@@ -120,6 +121,8 @@ PAGES = """
 /app/{slug}/alerts/recipients/test/                          op
 /app/{slug}/alerts/{alert_id}/                               opav
 /app/{slug}/alerts/{alert_id}/ack/                           op
+/app/{slug}/alerts/{alert_id}/snooze/                        op
+/app/{slug}/alerts/{alert_id}/wake/                          op
 /app/{slug}/bots/                                            opav
 /app/{slug}/bots/new/                                        op
 /app/{slug}/bots/{bot_id}/                                   opav
@@ -251,6 +254,7 @@ UPSTREAM = {"name": "New", "base_url": "https://api.example.com/v1"}
 # What is sent; `@name` stands for the id of a row. No line means `{}`.
 BODIES = {
     "POST /api/v1/authorize": {"bot": "@bot_id", "estimate": {"tokens": 1}},
+    "POST /api/v1/alerts/{alert_id}/snooze": {"until": None},
     "POST /api/v1/bots": {"name": "New", "project": "@project_id"},
     "PUT /api/v1/bots/{bot_id}": {"name": "Renamed", "project": "@project_id"},
     "PATCH /api/v1/bots/{bot_id}": {"project": "@project_id"},
