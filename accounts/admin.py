@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
@@ -49,11 +51,20 @@ class AccountAdmin(ServiceAdmin):
         "plan",
         "timezone",
         "week_start",
+        "language",
         "stores_text",
         "version",
         "created_at",
     ]
     readonly_fields = ["public_id", "slug", "version", "created_at"]
+
+    def formfield_for_dbfield(
+        self, db_field: Any, request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        """Offer the languages that PolicyHub speaks."""
+        if db_field.name == "language":
+            kwargs["widget"] = forms.Select(choices=[("", "—"), *settings.LANGUAGES])
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """An account comes with its owner, so a form for one alone would mislead."""

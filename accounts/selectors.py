@@ -3,6 +3,7 @@
 What is foreign looks exactly like what is absent: NotFound (CONTRACT G2).
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
@@ -100,6 +101,27 @@ def owner_emails(account: Account) -> list[str]:
     """Return the addresses of the account's active owners."""
     owners = account.members.filter(role=Member.Role.OWNER, person__is_active=True)
     return list(owners.order_by("id").values_list("person__email", flat=True))
+
+
+def languages_of(*, account: Account, addresses: Iterable[str]) -> dict[str, str]:
+    """Return in which language each address reads mails of an account.
+
+    A member's own choice, else the account's, else the installation's.
+    """
+    usual = account.language or settings.LANGUAGE_CODE
+    members = account.members.filter(person__is_active=True)
+    chosen = members.exclude(person__language="").values_list(
+        "person__email", "person__language"
+    )
+    known = {email.lower(): language for email, language in chosen}
+    return {each: known.get(each.lower(), usual) for each in addresses}
+
+
+def language_of_guest(*, account: Account, address: str) -> str:
+    """Return in which language somebody reads who is asked into an account."""
+    person = Person.objects.filter(email__iexact=address).first()
+    chosen = "" if person is None else person.language
+    return chosen or account.language or settings.LANGUAGE_CODE
 
 
 def projects(
@@ -207,6 +229,31 @@ def changes(account: Account, target: str | None = None) -> QuerySet[ChangeRecor
     if target is not None:
         found = found.filter(target=target)
     return found.order_by("-id")
+
+
+def narrowed_changes(
+    found: QuerySet[ChangeRecord],
+    *,
+    action: str | None = None,
+    area: str | None = None,
+    actor: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> QuerySet[ChangeRecord]:
+    """Leave out changes: keep those of an action, of an area (`policy`), by a kind
+    of actor, made at or after a moment, or before one.
+    """
+    if action is not None:
+        found = found.filter(action=action)
+    if area is not None:
+        found = found.filter(action__startswith=f"{area}.")
+    if actor is not None:
+        found = found.filter(actor_kind=actor)
+    if since is not None:
+        found = found.filter(created_at__gte=since)
+    if until is not None:
+        found = found.filter(created_at__lt=until)
+    return found
 
 
 def _uuid(prefix: str, public_id: str) -> UUID:

@@ -12,7 +12,11 @@ from urllib.parse import quote
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext, override
 
+from accounts.saying import say
+from accounts.selectors import languages_of
 from alerts.confirming import link_to_confirm
 from alerts.models import Alert, Delivery, Recipient
 from alerts.wording import advice_about, done_about, headline_of
@@ -22,22 +26,44 @@ _LISTED = 50
 _FULL = 100
 
 
-def compose(delivery: Delivery, addresses: Sequence[str]) -> EmailMultiAlternatives:
-    """Return the message of a delivery, the same at each attempt but for its date."""
-    template, context = _content(delivery)
+def letters(
+    delivery: Delivery, addresses: Sequence[str]
+) -> list[EmailMultiAlternatives]:
+    """Return the messages of a delivery: one for each language of its readers."""
+    readers: dict[str, list[str]] = {}
+    languages = languages_of(account=delivery.account, addresses=addresses)
+    for address in addresses:
+        readers.setdefault(languages[address], []).append(address)
+    return [
+        compose(delivery, each, language=language, part=language if number else "")
+        for number, (language, each) in enumerate(readers.items())
+    ]
+
+
+def compose(
+    delivery: Delivery, addresses: Sequence[str], *, language: str = "", part: str = ""
+) -> EmailMultiAlternatives:
+    """Return a message of a delivery, the same at each attempt but for its date.
+
+    `language` is that of the readers, else the account's; `part` tells the message
+    from the delivery's others.
+    """
+    with override(language or delivery.account.language or settings.LANGUAGE_CODE):
+        template, context = _content(delivery)
+        body = render_to_string(f"alerts/{template}.txt", context)
+        page = render_to_string(f"alerts/{template}.html", context)
+    name = f"{delivery.message_id}.{part}" if part else delivery.message_id
     message = EmailMultiAlternatives(
         subject=context["subject"],
-        body=render_to_string(f"alerts/{template}.txt", context),
+        body=body,
         from_email=settings.DEFAULT_FROM_EMAIL,
         to=list(addresses),
         headers={
-            "Message-ID": f"<{delivery.message_id}@policyhub>",
+            "Message-ID": f"<{name}@policyhub>",
             "Auto-Submitted": "auto-generated",
         },
     )
-    message.attach_alternative(
-        render_to_string(f"alerts/{template}.html", context), "text/html"
-    )
+    message.attach_alternative(page, "text/html")
     return message
 
 
@@ -53,7 +79,7 @@ def _content(delivery: Delivery) -> tuple[str, dict[str, Any]]:
 
 def subject_of(alert: Alert) -> str:
     """Return the subject: one line, whatever the policy is called."""
-    name = f": {alert.policy_name}" if alert.policy_name else ""
+    name = f": {say(alert.policy_name)}" if alert.policy_name else ""
     return _subject(f"{headline_of(alert)}{name}")
 
 
@@ -79,8 +105,8 @@ def context_of(alert: Alert) -> dict[str, Any]:
         "subject": subject_of(alert),
         "headline": headline_of(alert),
         "account": one_line(alert.account.name),
-        "policy": one_line(alert.policy_name),
-        "happened": one_line(alert.message) or subject_of(alert),
+        "policy": one_line(say(alert.policy_name)),
+        "happened": one_line(say(alert.message)) or subject_of(alert),
         "did": done_about(alert),
         "advice": advice_about(alert),
         "gauge": gauge_of(alert),
@@ -111,7 +137,7 @@ def _instead_of(delivery: Delivery) -> list[str]:
     siblings = Delivery.objects.filter(
         alert_id=delivery.alert_id, state=Delivery.State.REDIRECTED
     )
-    return [one_line(sibling.last_error) for sibling in siblings.order_by("id")]
+    return [one_line(say(sibling.last_error)) for sibling in siblings.order_by("id")]
 
 
 def _digest(delivery: Delivery) -> dict[str, Any]:
@@ -119,10 +145,16 @@ def _digest(delivery: Delivery) -> dict[str, Any]:
         "alert__account"
     )
     count = parts.count()
+    account = one_line(delivery.account.name)
+    subject = ngettext(
+        "%(count)s more alert in %(account)s",
+        "%(count)s more alerts in %(account)s",
+        count,
+    )
     alerts = [part.alert for part in parts.order_by("id")[:_LISTED] if part.alert]
     return {
-        "subject": _subject(f"{count} more alerts in {delivery.account.name}"),
-        "account": one_line(delivery.account.name),
+        "subject": _subject(subject % {"count": count, "account": account}),
+        "account": account,
         "count": count,
         "more": max(count - len(alerts), 0),
         "most": settings.POLICYHUB_MAILS_PER_HOUR,
@@ -137,7 +169,9 @@ def _confirmation(delivery: Delivery) -> dict[str, Any]:
     ).first()
     account = one_line(delivery.account.name)
     return {
-        "subject": _subject(f"Do you want alerts of {account}?"),
+        "subject": _subject(
+            _("Do you want alerts of %(account)s?") % {"account": account}
+        ),
         "account": account,
         "address": one_line(delivery.recipient),
         "link": "" if recipient is None else link_to_confirm(recipient),
@@ -147,7 +181,9 @@ def _confirmation(delivery: Delivery) -> dict[str, Any]:
 def _test(delivery: Delivery) -> dict[str, Any]:
     account = one_line(delivery.account.name)
     return {
-        "subject": _subject(f"A test for the alerts of {account}"),
+        "subject": _subject(
+            _("A test for the alerts of %(account)s") % {"account": account}
+        ),
         "account": account,
         "address": one_line(delivery.recipient),
         "link": f"{_pages(delivery.account.slug)}/alerts/",

@@ -1,6 +1,12 @@
-"""Alerts in plain words: what it is, what PolicyHub did about it, what to do now."""
+"""Alerts in plain words: what it is, what PolicyHub did about it, what to do now.
+
+In the language that is active: of the mail's reader, or of the page's.
+"""
 
 from datetime import UTC
+
+from django.utils.translation import gettext
+from django.utils.translation import gettext_noop as _
 
 from alerts.models import Alert
 
@@ -14,88 +20,101 @@ RETENTION_PAUSED = "retention_paused"
 RETENTION_OVERDUE = "retention_overdue"
 
 _STATES = {
-    Alert.State.WARNING: "Warning",
-    Alert.State.BREACHED: "Limit reached",
-    Alert.State.RESOLVED: "Resolved",
+    Alert.State.WARNING: _("Warning"),
+    Alert.State.BREACHED: _("Limit reached"),
+    Alert.State.RESOLVED: _("Resolved"),
 }
 _HEADLINES = {
-    BLOCK: "Calls are blocked",
-    UNBLOCK: "Calls may go on",
-    REVOKE: "A bot was revoked",
-    FORECAST: "A limit is likely to be reached",
-    DELIVERY_FAILING: "A webhook endpoint was disabled",
-    RETENTION_PAUSED: "Pruning waits for you",
-    RETENTION_OVERDUE: "Pruning is overdue",
+    BLOCK: _("Calls are blocked"),
+    UNBLOCK: _("Calls may go on"),
+    REVOKE: _("A bot was revoked"),
+    FORECAST: _("A limit is likely to be reached"),
+    DELIVERY_FAILING: _("A webhook endpoint was disabled"),
+    RETENTION_PAUSED: _("Pruning waits for you"),
+    RETENTION_OVERDUE: _("Pruning is overdue"),
 }
-_NOTHING_DELETED = "Nothing was deleted that the policy does not cover."
+_NOTHING_DELETED = _("Nothing was deleted that the policy does not cover.")
 _DONE = {
-    BLOCK: "The calls that the block covers are refused until it ends or is lifted.",
-    UNBLOCK: "The block was lifted; calls are decided by the policies again.",
-    REVOKE: "The bot's calls are refused and the keys bound to it no longer work.",
-    FORECAST: "Nothing was stopped. This is an estimate from the hours before.",
-    DELIVERY_FAILING: "Nothing more is sent to this endpoint.",
+    BLOCK: _("The calls that the block covers are refused until it ends or is lifted."),
+    UNBLOCK: _("The block was lifted; calls are decided by the policies again."),
+    REVOKE: _("The bot's calls are refused and the keys bound to it no longer work."),
+    FORECAST: _("Nothing was stopped. This is an estimate from the hours before."),
+    DELIVERY_FAILING: _("Nothing more is sent to this endpoint."),
     RETENTION_PAUSED: _NOTHING_DELETED,
     RETENTION_OVERDUE: _NOTHING_DELETED,
 }
 _ADVICE = {
-    BLOCK: "If the calls should go on, clear the block on the policy's page.",
-    UNBLOCK: "Nothing, unless you did not expect it.",
-    REVOKE: "If the bot should go on, restore it on its page and give it a new key.",
-    FORECAST: "Raise the limit, or slow the bots down, before it is reached.",
-    DELIVERY_FAILING: "Repair the endpoint, enable it, and send what failed again.",
-    RETENTION_PAUSED: "Look at what would go, and confirm it or edit the policy.",
-    RETENTION_OVERDUE: "Look at the retention page, which says what waits and why.",
+    BLOCK: _("If the calls should go on, clear the block on the policy's page."),
+    UNBLOCK: _("Nothing, unless you did not expect it."),
+    REVOKE: _("If the bot should go on, restore it on its page and give it a new key."),
+    FORECAST: _("Raise the limit, or slow the bots down, before it is reached."),
+    DELIVERY_FAILING: _("Repair the endpoint, enable it, and send what failed again."),
+    RETENTION_PAUSED: _("Look at what would go, and confirm it or edit the policy."),
+    RETENTION_OVERDUE: _("Look at the retention page, which says what waits and why."),
 }
 
 
 def headline_of(alert: Alert) -> str:
     """Return in a few words what an alert is."""
-    return _HEADLINES.get(alert.kind) or _STATES[Alert.State(alert.state)]
+    return gettext(_HEADLINES.get(alert.kind) or _STATES[Alert.State(alert.state)])
 
 
 def done_about(alert: Alert) -> str:
     """Return in a sentence what PolicyHub did about it."""
     if alert.kind in _DONE:
-        return _DONE[alert.kind]
+        return gettext(_DONE[alert.kind])
     if alert.late:
-        return (
+        return gettext(
             "The window had ended when this usage was reported, so nothing was stopped."
         )
     if not alert.enforced:
-        return "The policy is not enforced for these calls, so nothing was stopped."
+        return gettext(
+            "The policy is not enforced for these calls, so nothing was stopped."
+        )
     if alert.step < 100:
-        return (
+        return gettext(
             "This is an early warning. The limit is not reached, nothing was stopped."
         )
     if alert.used is not None and alert.used < (alert.threshold or 0):
-        return "A call was refused because what is left does not suffice for it."
+        return gettext(
+            "A call was refused because what is left does not suffice for it."
+        )
     return _stopped(alert)
 
 
 def _stopped(alert: Alert) -> str:
     """Return what the policy's strongest action does once a limit is reached."""
-    until = ""
-    if alert.resets_at is not None:
-        until = f" until {alert.resets_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     if "revoke" in alert.actions:
-        return "The bot was revoked: its calls are refused and its keys do not work."
+        return gettext(
+            "The bot was revoked: its calls are refused and its keys do not work."
+        )
+    if alert.resets_at is None:
+        until = ""
+    else:
+        moment = f"{alert.resets_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        until = gettext(" until %(moment)s") % {"moment": moment}
     if "block" in alert.actions:
-        return f"All calls that the policy covers are refused{until or ' from now on'}."
+        until = until or gettext(" from now on")
+        told = gettext("All calls that the policy covers are refused%(until)s.")
+        return told % {"until": until}
     if "throttle" in alert.actions:
-        return f"Calls that do not fit any more are refused{until}."
-    return "Nothing was stopped: the policy tells, and refuses nothing."
+        told = gettext("Calls that do not fit any more are refused%(until)s.")
+        return told % {"until": until}
+    return gettext("Nothing was stopped: the policy tells, and refuses nothing.")
 
 
 def advice_about(alert: Alert) -> str:
     """Return in a sentence what a reader may do."""
     if alert.kind in _ADVICE:
-        return _ADVICE[alert.kind]
+        return gettext(_ADVICE[alert.kind])
     if alert.late or not alert.enforced:
-        return "Nothing has to be done. The alert's page shows what was used by whom."
+        return gettext(
+            "Nothing has to be done. The alert's page shows what was used by whom."
+        )
     if alert.step < 100:
-        return (
+        return gettext(
             "Look at what uses it up; raise the limit or slow the bots down if needed."
         )
-    return (
+    return gettext(
         "Wait until it resets; or raise the limit, or reset it, on the policy's page."
     )

@@ -4,6 +4,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from django import forms
+from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account, Member
@@ -61,6 +62,15 @@ class AccountForm(ServiceForm):
     week_start = forms.TypedChoiceField(
         label=_("Weeks start on"), choices=WEEK_DAYS, coerce=int
     )
+    language = forms.ChoiceField(
+        label=_("Language of mails"),
+        choices=settings.LANGUAGES,
+        required=False,
+        help_text=_(
+            "For whoever has chosen no language; members get mails in the one that"
+            " they read pages in."
+        ),
+    )
     stores_text = forms.BooleanField(
         label=_("Store the text of messages"),
         required=False,
@@ -74,7 +84,17 @@ class AccountForm(ServiceForm):
     def of(account: Account) -> dict[str, Any]:
         """Return the form's values of an account."""
         fields = ("name", "timezone", "week_start", "stores_text")
-        return {field: getattr(account, field) for field in fields}
+        usual = account.language or settings.LANGUAGE_CODE
+        return {field: getattr(account, field) for field in fields} | {
+            "language": usual
+        }
+
+    def changes(self) -> dict[str, Any]:
+        """Return the values as the service takes them; what was not sent stays."""
+        given = self.cleaned_data
+        if given["language"]:
+            return given
+        return {name: given[name] for name in given if name != "language"}
 
 
 class RoleForm(forms.Form):

@@ -11,6 +11,8 @@ from django.utils.translation import gettext_lazy as _
 from accounts.errors import DomainError
 from accounts.keys import SCOPES
 from accounts.models import Bot, Project
+from accounts.saying import say
+from dashboard.faults import told
 from dashboard.policy_choices import rows_of
 
 BLOCK_LENGTHS: Final = [
@@ -97,9 +99,9 @@ class ServiceForm(forms.Form):
         for each in error.errors:
             field = each["pointer"].removeprefix("/")
             place = field if field in self.fields else None
-            self.add_error(place, f"This {each['detail']}.")
+            self.add_error(place, told(each["pointer"], each["detail"]))
         if not error.errors:
-            self.add_error(None, error.detail)
+            self.add_error(None, say(error.detail))
 
 
 class BotForm(ServiceForm):

@@ -5,6 +5,7 @@ So that a first try shows what would have been sent, an alert's page shows the f
 
 import email
 import email.policy
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,8 @@ BACKEND: Final = "django.core.mail.backends.filebased.EmailBackend"
 RULE: Final = b"\n" + b"-" * 79 + b"\n"
 MAX_BYTES: Final = 256 * 1024
 MAX_FILES: Final = 200
+# A message in another language than the first is named behind a dot.
+_NAME: Final = re.compile(r"(<[^.@]+)\.[^.@]+@")
 # A file is written when it is sent, by a clock that is not the database's.
 NEAR: Final = timedelta(minutes=10)
 
@@ -50,7 +53,7 @@ def letters_of(deliveries: Sequence[Delivery]) -> list[Letter]:
         _letter(message, path)
         for path in files
         for message in _messages(path)
-        if message["Message-ID"] in sent
+        if _NAME.sub(r"\1@", str(message["Message-ID"])) in sent
     ]
 
 

@@ -12,13 +12,14 @@ from typing import Any, Final
 
 from django import forms
 from django.http import QueryDict
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Bot, Project
+from accounts.saying import say
 from alerts.models import Webhook
 from dashboard import policy_choices as choices
 from dashboard import policy_fields as fields
+from dashboard.faults import told
 from policies.rules import SCOPE_FIELDS, InvalidPolicy, parse
 
 Document = dict[str, Any]
@@ -129,7 +130,7 @@ class PolicyForm(forms.Form):
         if place in self.fields:
             self.add_error(place, told(pointer, detail))
         else:
-            self.add_error(None, f"{pointer or '/'}: {detail}")
+            self.add_error(None, f"{pointer or '/'}: {say(detail)}")
 
     def _offer(self, field: str, offered: choices.Choices) -> None:
         self.fields[field].choices = offered  # type: ignore[attr-defined]
@@ -137,19 +138,6 @@ class PolicyForm(forms.Form):
     def _offered(self, field: str) -> choices.Choices:
         found: choices.Choices = self.fields[field].choices  # type: ignore[attr-defined]
         return found
-
-
-def told(pointer: str, detail: str) -> str:
-    """Say beside a field what is wrong with it."""
-    entry = re.search(r"/(to|alert_steps)/(\d+)$", pointer)
-    if entry:
-        number = int(entry[2]) + 1
-        return gettext("Entry %(number)s %(detail)s.") % {
-            "number": number,
-            "detail": detail,
-        }
-    span = gettext(" seconds") if pointer.endswith("seconds") else ""
-    return gettext("This %(detail)s.") % {"detail": f"{detail}{span}"}
 
 
 def _place(pointer: str) -> str:

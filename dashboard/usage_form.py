@@ -10,7 +10,8 @@ from django.utils.translation import gettext_lazy as _
 
 from dashboard import policy_choices as choices
 from dashboard import policy_fields as fields
-from dashboard.policy_draft import Document, PolicyForm, told
+from dashboard.faults import told
+from dashboard.policy_draft import Document, PolicyForm
 from policies.rules import METRICS
 
 MAX_LIMITS: Final = 20

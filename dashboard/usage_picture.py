@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext, ngettext
 
+from accounts.saying import say
 from alerts.models import Alert
 from alerts.selectors import alerts
 from dashboard import plots
@@ -307,7 +308,7 @@ def as_data(shown: Picture) -> dict[str, Any]:
                 "x": each.column,
                 "href": each.address,
                 "fired": each.alert.step >= 100,
-                "text": each.alert.message,
+                "text": say(each.alert.message),
             }
             for each in shown.marks
         ],

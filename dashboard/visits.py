@@ -32,7 +32,8 @@ from accounts import selectors
 from accounts.actors import Actor
 from accounts.errors import DomainError, NotFound
 from accounts.models import Account, Member, Person
-from alerts.selectors import open_alerts
+from accounts.saying import say
+from alerts.selectors import inbox
 
 P = ParamSpec("P")
 WRITERS: Final = frozenset({Member.Role.OWNER, Member.Role.OPERATOR})
@@ -193,8 +194,8 @@ def attempt(
 
 def said(error: DomainError) -> str:
     """Return an error as people read it, with what it says of each field."""
-    details = [f"{each['pointer']}: {each['detail']}" for each in error.errors]
-    return " ".join([error.detail, *details])
+    details = [f"{each['pointer']}: {say(each['detail'])}" for each in error.errors]
+    return " ".join([say(error.detail), *details])
 
 
 def _visit(request: HttpRequest, slug: str) -> Visit:
@@ -218,7 +219,7 @@ def _admit(visit: Visit, *, write: bool, facts: bool, manage: bool) -> None:
 
 
 def _navigation(visit: Visit, place: str) -> list[Entry]:
-    unseen = open_alerts(visit.account).filter(acknowledged_at=None).count()
+    unseen = inbox(visit.account, "open", visit.now).count()
     return [
         Entry(
             address=visit.address(each.name),

@@ -3,11 +3,14 @@
 from typing import Any, Final
 
 from django import forms
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from accounts.errors import DomainError
+from accounts.saying import say
 from alerts.event_types import EVENT_TYPES, EVERY_TYPE, SUBSCRIBABLE
 from alerts.models import Webhook
+from dashboard.faults import told
 from dashboard.forms import ServiceForm
 
 OVERLAPS: Final = (
@@ -48,7 +51,10 @@ class WebhookForm(ServiceForm):
     )
     event_types = forms.MultipleChoiceField(
         label=_("Or only these"),
-        choices=[(name, f"{name}: {EVENT_TYPES[name]}") for name in SUBSCRIBABLE],
+        choices=[
+            (name, format_lazy("{}: {}", name, _(EVENT_TYPES[name])))
+            for name in SUBSCRIBABLE
+        ],
         required=False,
         widget=forms.CheckboxSelectMultiple,
         help_text=_("None is good for an endpoint that only policies name."),
@@ -79,9 +85,9 @@ class WebhookForm(ServiceForm):
         for each in error.errors:
             field = each["pointer"].split("/")[1]
             place = field if field in self.fields else None
-            self.add_error(place, f"This {each['detail']}.")
+            self.add_error(place, told(each["pointer"], each["detail"]))
         if not error.errors:
-            self.add_error(None, error.detail)
+            self.add_error(None, say(error.detail))
 
 
 class RotateForm(forms.Form):

@@ -7,10 +7,14 @@ from typing import Any
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from django.conf import settings
+from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.forms import ValidationError
 from django.http import HttpRequest, HttpResponseBase
+from django.template.loader import render_to_string
+from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
 
+from accounts.models import Person
 from dashboard import languages
 from dashboard.joining import invited_address
 
@@ -32,6 +36,42 @@ class Door(DefaultAccountAdapter):
             told = _("The invitation is for %(address)s.") % {"address": invited}
             raise ValidationError(told)
         return cleaned
+
+    def save_user(
+        self, request: HttpRequest, user: Any, form: Any, commit: bool = True
+    ) -> Any:
+        """Keep the language that somebody chose before they signed up."""
+        chosen = request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME, "")
+        if chosen in dict(settings.LANGUAGES):
+            user.language = chosen
+        return super().save_user(request, user, form, commit)
+
+    def send_mail(
+        self, template_prefix: str, email: str, context: dict[str, Any]
+    ) -> None:
+        """Write to people in the language that they chose, else in the page's."""
+        person = context.get("user")
+        if not isinstance(person, Person):
+            person = Person.objects.filter(email__iexact=email).first()
+        with override((person and person.language) or get_language()):
+            super().send_mail(template_prefix, email, context)
+
+    def render_mail(
+        self,
+        template_prefix: str,
+        email: str | list[str],
+        context: dict[str, Any],
+        headers: dict[str, str] | None = None,
+    ) -> EmailMessage:
+        """Let each mail come as HTML, too."""
+        mail: EmailMessage = super().render_mail(
+            template_prefix, email, context, headers
+        )
+        if isinstance(mail, EmailMultiAlternatives) and not mail.alternatives:
+            shown = {"subject": mail.subject, "body": mail.body}
+            page = render_to_string("account/email/page.html", shown)
+            mail.attach_alternative(page, "text/html")
+        return mail
 
     def post_login(
         self, request: HttpRequest, user: Any, **details: Any

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import available_timezones
 
+from django.conf import settings
 from django.db import transaction
 
 from accounts import ids
@@ -19,13 +20,16 @@ from accounts.services.tenants import trust_address
 def update_account(
     *, account: Account, changes: Mapping[str, Any], actor: Actor, now: datetime
 ) -> Account:
-    """Change name, timezone, week_start, plan or stores_text.
+    """Change name, timezone, week_start, language, plan or stores_text.
 
-    Raises InvalidBody for a time zone that does not exist.
+    Raises InvalidBody for a time zone or a language that does not exist.
     """
     if changes.get("timezone", "UTC") not in available_timezones():
         detail = "is not a time zone"
         raise InvalidBody(errors=[{"pointer": "/timezone", "detail": detail}])
+    if changes.get("language", "") not in {"", *dict(settings.LANGUAGES)}:
+        detail = "is not a language of PolicyHub"
+        raise InvalidBody(errors=[{"pointer": "/language", "detail": detail}])
     bump_version(account_id=account.id)
     fresh = Account.objects.get(id=account.id)
     record = assign(fresh, changes)

@@ -64,20 +64,27 @@ def trust_address(person: Person) -> None:
 
 @transaction.atomic
 def open_account(
-    *, owner: Person, slug: str, name: str, timezone: str, now: datetime
+    *,
+    owner: Person,
+    slug: str,
+    name: str,
+    timezone: str,
+    language: str = "",
+    now: datetime,
 ) -> Account:
     """Make an account of somebody's own; a taken slug gets a number.
 
-    `timezone` is the name of one that exists.
+    `timezone` is the name of one that exists, `language` that of the account's mails.
     """
-    account = None
+    given = {"name": name, "timezone": timezone, "language": language}
     for number in range(1, 1000):
-        account = _claimed(
-            slug if number == 1 else f"{slug}-{number}", name, timezone, now
+        account, made = Account.objects.get_or_create(
+            slug=slug if number == 1 else f"{slug}-{number}",
+            defaults={"id": ids.new_id(now), "created_at": now, **given},
         )
-        if account is not None:
+        if made:
             break
-    if account is None:
+    else:
         raise Conflict("There are too many accounts of this name.")
     append_change(
         account=account,
@@ -108,19 +115,6 @@ def finish_start(*, account: Account, actor: Actor, now: datetime) -> None:
             target=account.public_id,
             now=now,
         )
-
-
-def _claimed(slug: str, name: str, timezone: str, now: datetime) -> Account | None:
-    account, made = Account.objects.get_or_create(
-        slug=slug,
-        defaults={
-            "id": ids.new_id(now),
-            "name": name,
-            "timezone": timezone,
-            "created_at": now,
-        },
-    )
-    return account if made else None
 
 
 @transaction.atomic

@@ -112,8 +112,8 @@ def _deliver(post: "_Post", delivery: Delivery, moment: datetime) -> bool:
             return False
         if not _may_go(delivery, moment):
             return False
-        if reached.addresses:
-            post.send(mail.compose(delivery, reached.addresses))
+        for message in mail.letters(delivery, reached.addresses):
+            post.send(message)
     except NobodyToTell as error:
         _wait_for_somebody(delivery, moment, error)
         return False

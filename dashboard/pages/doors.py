@@ -9,11 +9,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.text import slugify
+from django.utils.translation import get_language
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import selectors, services
 from accounts.errors import DomainError, NotFound
 from accounts.models import Invitation, Person
+from accounts.saying import say
 from dashboard import joining
 from dashboard.account_forms import NewAccountForm
 
@@ -48,7 +50,11 @@ def create(request: HttpRequest) -> HttpResponse:
     form = NewAccountForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         account = services.open_account(
-            owner=person, slug=_slug(form), now=timezone.now(), **form.cleaned_data
+            owner=person,
+            slug=_slug(form),
+            language=get_language() or "",
+            now=timezone.now(),
+            **form.cleaned_data,
         )
         return redirect("dashboard:start", account.slug)
     code = 422 if form.is_bound else 200
@@ -81,7 +87,7 @@ def _accept(request: HttpRequest, invitation: Invitation) -> HttpResponse:
     except NotFound as error:
         raise Http404 from error
     except DomainError as error:
-        messages.error(request, error.detail)
+        messages.error(request, say(error.detail))
         return render(
             request, "dashboard/join.html", {"invitation": invitation}, status=409
         )

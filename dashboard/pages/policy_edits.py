@@ -8,6 +8,7 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext
 
 from accounts.errors import DomainError, NotFound, StaleRevision
+from accounts.saying import say
 from dashboard import policy_merges
 from dashboard.policy_desk import (
     addresses_of,
@@ -93,7 +94,7 @@ def _save(form: PolicyForm, write: Callable[[Document], Policy]) -> Policy | Non
     except DomainError as error:
         form.blame((each["pointer"], each["detail"]) for each in error.errors)
         if not error.errors:
-            form.add_error(None, error.detail)
+            form.add_error(None, say(error.detail))
     return None
 
 

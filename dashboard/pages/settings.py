@@ -5,9 +5,7 @@ from smtplib import SMTPException
 
 from anymail.exceptions import AnymailError
 from django.contrib import messages
-from django.core.mail import EmailMessage
 from django.http import HttpResponse, HttpResponseRedirect
-from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
 from accounts import selectors, services
@@ -16,7 +14,7 @@ from accounts.models import Invitation
 from accounts.services.administration import remove_member, update_account
 from dashboard.account_forms import AccountForm, InviteForm, RoleForm
 from dashboard.forms import ConfirmForm
-from dashboard.joining import link_of
+from dashboard.joining import letter, link_of
 from dashboard.visits import Visit, attempt, page, render
 
 logger = logging.getLogger(__name__)
@@ -38,7 +36,7 @@ def save(visit: Visit) -> HttpResponse:
         visit,
         lambda: update_account(
             account=visit.account,
-            changes=form.cleaned_data,
+            changes=form.changes(),
             actor=visit.actor,
             now=visit.now,
         ),
@@ -130,14 +128,8 @@ def remove(visit: Visit, member_id: str) -> HttpResponse:
 def _send(visit: Visit, invitation: Invitation) -> None:
     """Send the link; where mail fails, show it, so that it can be sent by hand."""
     link = link_of(invitation, visit.request)
-    context = {"invitation": invitation, "link": link, "visit": visit}
-    body = render_to_string("dashboard/mail/invitation.txt", context)
-    subject = _("You are invited to %(account)s on PolicyHub") % {
-        "account": visit.account.name
-    }
-    mail = EmailMessage(" ".join(subject.split()), body, to=[invitation.email])
     try:
-        mail.send()
+        letter(visit.account, visit.person, invitation, link).send()
     except (SMTPException, OSError, AnymailError) as error:
         logger.warning("An invitation could not be sent: %s", type(error).__name__)
         text = _("The mail could not be sent. Send this link to %(email)s:") % {

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as _
 
+from accounts.saying import say
 from dashboard import amounts
 from dashboard.themes import theme_of
 from policies.rules import sentence
@@ -38,6 +39,7 @@ STATUSES: Mapping[str, tuple[str, str, str]] = {
     "breached": ("bad", "octagon-alert", _("Breached")),
     "resolved": ("good", "circle-check", _("Resolved")),
     "acknowledged": ("calm", "check", _("Acknowledged")),
+    "snoozed": ("calm", "clock", _("Snoozed")),
     "pending": ("calm", "hourglass", _("Waiting")),
     "sent": ("good", "send", _("Sent")),
     "failed": ("bad", "circle-x", _("Failed")),
@@ -169,6 +171,12 @@ def words(code: str) -> str:
     """Write a code as words: limit_exceeded as limit exceeded."""
     plain = code.replace("_", " ")
     return gettext(plain) if plain in WORDS else plain
+
+
+@register.filter
+def said(text: str) -> str:
+    """Say in the reader's language what a service wrote in English."""
+    return say(text)
 
 
 @register.simple_tag

@@ -1,5 +1,6 @@
 """What an alert's mail says, and that nothing in a name can break out of it."""
 
+import re
 import socket
 from datetime import timedelta
 from email import message_from_bytes, policy
@@ -8,10 +9,13 @@ import pytest
 from aiosmtpd.controller import Controller
 from django.test import override_settings
 
-from accounts.models import Account
+from accounts.actors import SYSTEM, Actor
+from accounts.models import Account, Person
+from accounts.services import add_member
 from alerts import services
 from alerts.mail import compose, one_line, subject_of
 from alerts.models import Delivery, Recipient
+from alerts.services.recipients import send_test
 from tests.alerts.conftest import NOW
 
 pytestmark = pytest.mark.django_db
@@ -163,3 +167,62 @@ def test_a_server_that_refuses_is_tried_again(opened, sink):
     sink.handle_DATA = accept
     assert services.deliver_due(now=NOW + timedelta(seconds=31)) == 1
     assert len(sink.envelopes) == 1
+
+
+def test_each_reads_mails_in_a_language_of_their_own(account, opened, sink):
+    """A member's own, else the account's; a German and an English letter of one."""
+    Account.objects.filter(id=account.id).update(language="de")
+    for name, language in (("bob", "en"), ("dora", ""), ("carla", "de")):
+        person = Person.objects.create_user(f"{name}@example.com", language=language)
+        add_member(account=account, person=person, role="owner", actor=SYSTEM, now=NOW)
+    recipients = [("email", ""), ("email", "guest@example.com")]
+    message = "Daily cap: 1,000 of 1,000 tokens used"
+    facts = {"actions": ["block"], "resets_at": NOW, "message": message}
+    opened(recipients=recipients, **facts)
+    confirmed("guest@example.com")
+
+    assert services.deliver_due(now=NOW) == 2
+
+    read = {}
+    for envelope in sink.envelopes:
+        message = message_from_bytes(envelope.content, policy=policy.default)
+        for address in envelope.rcpt_tos:
+            read[address.partition("@")[0]] = message
+    assert read.keys() == {"alice", "bob", "dora", "carla", "guest"}
+    for name in ("alice", "dora", "carla", "guest"):
+        message = read[name]
+        assert message["Subject"] == "[PolicyHub] Grenze erreicht: Daily cap"
+        html = message.get_body(["html"]).get_content()
+        assert '<html lang="de">' in html
+        for text in (message.get_body(["plain"]).get_content(), html):
+            assert "1.000 von 1.000 Token verbraucht" in text
+            assert "Was PolicyHub tat: Alle Aufrufe" in text
+    assert read["bob"]["Subject"] == "[PolicyHub] Limit reached: Daily cap"
+    assert "1,000 of 1,000" in read["bob"].get_body(["plain"]).get_content()
+    assert len({str(message["Message-ID"]) for message in read.values()}) == 3
+
+
+def test_questions_digests_and_tests_are_german_too(account, opened, sink, settings):
+    Account.objects.filter(id=account.id).update(language="de")
+    alert = opened(recipients=[("email", "guest@example.com")])
+    actor = Actor("person", "per_1", "alice@example.com")
+    send_test(account=account, address="alice@example.com", actor=actor, now=NOW)
+    for minutes in (0, 1):
+        services.deliver_due(now=NOW + timedelta(minutes=minutes))
+    settings.POLICYHUB_MAILS_PER_HOUR = 1
+    for number in (1, 2, 3):
+        opened(number)
+    for minutes in (61, 125):
+        services.deliver_due(now=NOW + timedelta(minutes=minutes))
+
+    mails = [
+        message_from_bytes(each.content, policy=policy.default)
+        for each in sink.envelopes
+    ]
+    subjects = "\n".join(str(each["Subject"]) for each in mails)
+    for said in ("Möchten Sie Alarme", "weitere", "Ein Test für die Alarme"):
+        assert said in subjects, subjects
+    plain = "\n".join(each.get_body(["plain"]).get_content() for each in mails)
+    assert "Sie bekommen dies, weil: guest@example.com hat noch nicht" in plain
+    assert not re.search(r"\b(the|you|alerts)\b", plain.replace("/alerts/", ""))
+    assert alert.public_id in plain

@@ -168,3 +168,59 @@ def test_the_password_is_reset_by_mail(alice):
     guest.post(at, {"password1": NEW_PASSWORD, "password2": NEW_PASSWORD})
     assert Client().login(username=alice.email, password=NEW_PASSWORD)
     assert not Client().login(username=alice.email, password=PASSWORD)
+
+
+def test_an_invitation_is_written_in_the_guests_language(browser, account):
+    Account.objects.filter(id=account.id).update(language="de")
+    Person.objects.create_user("dora@example.com", PASSWORD, language="en")
+    invite(browser, "dora@example.com")
+    invite(browser, "emil@example.com", role="viewer")
+    english, german = mail.outbox
+    assert english.subject == "You are invited to Acme on PolicyHub"
+    assert german.subject == "Sie sind zu Acme auf PolicyHub eingeladen"
+    ((page, kind),) = german.alternatives
+    assert kind == "text/html"
+    assert '<html lang="de">' in page
+    for text in (german.body, page):
+        assert "Betrachter" in text
+        assert not re.search(r"\b(the|you|open)\b", text)
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+def test_mails_of_the_log_in_are_written_in_the_persons_language(alice, language):
+    Person.objects.filter(id=alice.id).update(language=language)
+    Client().post(reverse("account_reset_password"), {"email": alice.email})
+    [message] = mail.outbox
+    ((page, _),) = message.alternatives
+    assert f'<html lang="{language}">' in page
+    assert '<a href="http://' in page
+    english = bool(re.search(r"\b(the|you|this)\b", message.body))
+    assert english == (language == "en"), message.body
+    assert message.subject.startswith("Ein neues" if language == "de" else "A new")
+
+
+def test_the_language_of_a_sign_up_stays(settings):
+    settings.POLICYHUB_SIGNUP = "open"
+    settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+    guest = Client()
+    guest.post("/language/", {"language": "de", "next": "/"})
+    sign_up(guest, "frieda@example.com")
+    assert Person.objects.get(email="frieda@example.com").language == "de"
+    [message] = mail.outbox
+    assert message.subject == "Bitte bestätigen Sie Ihre E-Mail-Adresse"
+    assert "bei PolicyHub nennt Ihre E-Mail-Adresse" in message.body
+    assert not re.search(r"\b(the|you|this)\b", message.body), message.body
+
+
+def test_an_account_speaks_the_language_that_it_is_made_in(settings, bob):
+    settings.POLICYHUB_SIGNUP = "open"
+    form = {"name": "Neu", "timezone": "Europe/Berlin"}
+    made = logged_in(bob).post("/app/new/", form, headers={"Accept-Language": "de"})
+    account = Account.objects.get(slug=made.url.split("/")[2])
+    assert account.language == "de"
+    save = f"/app/{account.slug}/settings/save/"
+    sent = {**form, "week_start": "1", "language": "en"}
+    assert logged_in(bob).post(save, sent).status_code == 302
+    account.refresh_from_db()
+    assert account.language == "en"
+    assert logged_in(bob).post(save, {**sent, "language": "tlh"}).status_code == 422
