@@ -146,16 +146,19 @@ def message_to(webhook: Webhook, public_id: str) -> Delivery:
     return found
 
 
-def inbox(account: Account, state: str) -> QuerySet[Alert]:
-    """Return the alerts that are open, acknowledged, resolved, or all.
+def inbox(account: Account, state: str, now: datetime) -> QuerySet[Alert]:
+    """Return the alerts that are open, snoozed, acknowledged, resolved, or all.
 
-    One that somebody has acknowledged is not open any more; one that is resolved is
-    neither.
+    One that somebody has acknowledged is not open any more, and one that is snoozed is
+    not until its moment has come; one that is resolved is none of these.
     """
     if state == "all":
         return alerts(account)
+    asleep = Q(snoozed_until__gt=now)
     if state == "open":
-        return open_alerts(account).filter(acknowledged_at=None)
+        return open_alerts(account).filter(~asleep, acknowledged_at=None)
+    if state == "snoozed":
+        return open_alerts(account).filter(asleep, acknowledged_at=None)
     if state == "acknowledged":
         return open_alerts(account).exclude(acknowledged_at=None)
     return alerts(account, state)

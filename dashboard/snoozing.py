@@ -48,7 +48,7 @@ class SnoozeForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Turn the choice into a moment, `until`, that the service takes."""
         given = super().clean() or {}
-        span, now = given.get("span"), self.visit.now
+        span, now = given.get("span", ""), self.visit.now
         if span in SPANS:
             given["until"] = _end(span, now, self.visit.account.timezone)
         elif "until" in given:

@@ -100,6 +100,8 @@ account_pages: list[URLPattern | URLResolver] = [
     path("alerts/recipients/test/", recipients.test, name="recipient-test"),
     path("alerts/<slug:alert_id>/", alerts.detail, name="alert"),
     path("alerts/<slug:alert_id>/ack/", alerts.acknowledge, name="alert-ack"),
+    path("alerts/<slug:alert_id>/snooze/", alerts.snooze, name="alert-snooze"),
+    path("alerts/<slug:alert_id>/wake/", alerts.wake, name="alert-wake"),
     path("deliveries/<slug:delivery_id>/resend/", alerts.resend, name="resend"),
     path("conversations/", conversations.listing, name="conversations"),
     path(

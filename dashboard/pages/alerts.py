@@ -2,16 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from django import forms
 from django.http import HttpResponse
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts import selectors as account_selectors
 from accounts.errors import NotFound
+from accounts.saying import say
 from alerts import selectors, services, wording
 from alerts.models import Alert, Delivery
 from dashboard import charts
@@ -19,6 +23,7 @@ from dashboard.fragments import wants_part
 from dashboard.gauges import Dial, dials_of, subject_text
 from dashboard.mail_files import Letter, letters_of
 from dashboard.paging import chosen, page_of
+from dashboard.snoozing import SPANS, SnoozeForm
 from dashboard.visits import Visit, attempt, page, render
 from policies.models import Policy
 from policies.selectors import policies
@@ -26,6 +31,7 @@ from usage.selectors import readings
 
 STATES: Final = (
     ("open", gettext_lazy("Open")),
+    ("snoozed", gettext_lazy("Snoozed")),
     ("acknowledged", gettext_lazy("Acknowledged")),
     ("resolved", gettext_lazy("Resolved")),
     ("all", gettext_lazy("All")),
@@ -61,6 +67,12 @@ class Row:
 
     alert: Alert
     drawn: charts.Gauge | None
+    asleep: bool
+
+    @property
+    def title(self) -> str:
+        """What the alert is called: its policy, else what it is."""
+        return say(self.alert.policy_name) or wording.headline_of(self.alert)
 
     @property
     def percent(self) -> str:
@@ -80,7 +92,7 @@ def listing(visit: Visit) -> HttpResponse:
     state = chosen(visit.request, "state", [name for name, _label in STATES])
     state = state or "open"
     form = _form(visit)
-    found = selectors.inbox(visit.account, state)
+    found = selectors.inbox(visit.account, state, visit.now)
     if form.cleaned_data.get("kind"):
         found = found.filter(kind=form.cleaned_data["kind"])
     if form.cleaned_data.get("policy"):
@@ -88,9 +100,10 @@ def listing(visit: Visit) -> HttpResponse:
     shown = page_of(found, visit.request)
     context = {
         "page": shown,
-        "rows": [_row(each) for each in shown.rows],
+        "rows": [_row(each, visit.now) for each in shown.rows],
         "state": state,
         "states": STATES,
+        "spans": SPANS.items(),
         "query": urlencode({k: v for k, v in form.cleaned_data.items() if v}),
         "form": form,
         "narrow": any(form.cleaned_data.values()),
@@ -104,12 +117,15 @@ def listing(visit: Visit) -> HttpResponse:
 @page()
 def detail(visit: Visit, alert_id: str) -> HttpResponse:
     """Show an alert, its deliveries and, where mails are files, the mails."""
-    alert = selectors.alert_of(visit.account, alert_id)
+    return _show(visit, selectors.alert_of(visit.account, alert_id))
+
+
+def _show(visit: Visit, alert: Alert, form: SnoozeForm | None = None) -> HttpResponse:
     deliveries = list(selectors.deliveries(visit.account, alert)[:50])
     names = _names(visit, alert)
     context = {
         "alert": alert,
-        "row": _row(alert),
+        "row": _row(alert, visit.now),
         "headline": wording.headline_of(alert),
         "did": wording.done_about(alert),
         "advice": wording.advice_about(alert),
@@ -118,22 +134,55 @@ def detail(visit: Visit, alert_id: str) -> HttpResponse:
         "deliveries": deliveries,
         "endpoints": _endpoints(visit, deliveries),
         "letters": _letters(visit, deliveries),
+        "snooze_form": form or SnoozeForm(visit=visit),
+        "is_open": alert.acknowledged_at is None
+        and alert.state != Alert.State.RESOLVED,
     }
-    return render(visit, "alert.html", context, place="alerts")
+    status = 200 if form is None else 422
+    return render(visit, "alert.html", context, place="alerts", status=status)
 
 
 @page(write=True, methods=("POST",))
 def acknowledge(visit: Visit, alert_id: str) -> HttpResponse:
     """Note that somebody has seen an alert."""
     alert = selectors.alert_of(visit.account, alert_id)
-    to_list = visit.request.POST.get("back") == "list"
     return attempt(
         visit,
         lambda: services.acknowledge(alert=alert, actor=visit.actor, now=visit.now),
         done=_("Acknowledged."),
-        back=visit.address("alerts")
-        if to_list
-        else visit.address("alert", alert.public_id),
+        back=_back(visit, alert),
+    )
+
+
+@page(write=True, methods=("POST",))
+def snooze(visit: Visit, alert_id: str) -> HttpResponse:
+    """Put an alert aside until a moment; it comes back by itself."""
+    alert = selectors.alert_of(visit.account, alert_id)
+    form = SnoozeForm(visit.request.POST, visit=visit)
+    if not form.is_valid():
+        return _show(visit, alert, form)
+    until = form.cleaned_data["until"]
+    when = date_format(timezone.localtime(until), _("j M Y, H:i"))
+    return attempt(
+        visit,
+        lambda: services.snooze(
+            alert=alert, until=until, actor=visit.actor, now=visit.now
+        ),
+        done=_("Snoozed until %(when)s. New crossings are shown all the same.")
+        % {"when": when},
+        back=_back(visit, alert),
+    )
+
+
+@page(write=True, methods=("POST",))
+def wake(visit: Visit, alert_id: str) -> HttpResponse:
+    """Bring a snoozed alert back at once."""
+    alert = selectors.alert_of(visit.account, alert_id)
+    return attempt(
+        visit,
+        lambda: services.wake(alert=alert, actor=visit.actor, now=visit.now),
+        done=_("It is open again."),
+        back=_back(visit, alert),
     )
 
 
@@ -152,6 +201,13 @@ def resend(visit: Visit, delivery_id: str) -> HttpResponse:
     )
 
 
+def _back(visit: Visit, alert: Alert) -> str:
+    """Return where somebody came from: the list, or the alert's page."""
+    if visit.request.POST.get("back") == "list":
+        return visit.address("alerts")
+    return visit.address("alert", alert.public_id)
+
+
 def _form(visit: Visit) -> InboxForm:
     form = InboxForm(visit.request.GET)
     known = policies(visit.account, include_archived=True)[:CHOICES]
@@ -161,11 +217,12 @@ def _form(visit: Visit) -> InboxForm:
     return form
 
 
-def _row(alert: Alert) -> Row:
+def _row(alert: Alert, now: datetime) -> Row:
+    asleep = alert.is_snoozed(now)
     if alert.used is None or alert.threshold is None:
-        return Row(alert, None)
+        return Row(alert, None, asleep)
     drawn = charts.gauge(used=alert.used, held=0, threshold=alert.threshold)
-    return Row(alert, drawn)
+    return Row(alert, drawn, asleep)
 
 
 def _nearest(visit: Visit) -> Dial | None:

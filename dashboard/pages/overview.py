@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from django.db.models import Q, QuerySet
 from django.http import HttpResponse
 
+from alerts.models import Alert
 from alerts.selectors import open_alerts
 from dashboard.gauges import Dial, dials_of
 from dashboard.usage_picture import Picture, picture, usage_policies
@@ -39,7 +41,7 @@ def overview(visit: Visit) -> HttpResponse:
         "picture": used,
         "drawn": svg_of(used),
         "whole": visit.address("usage") + wanted.query(),
-        "alerts": open_alerts(visit.account).order_by("-id")[:LISTED],
+        "alerts": _alerts(visit)[:LISTED],
         "metrics": METRICS,
         "spans": [*SPANS.items()],
         "is_new": _is_new(used, known, written),
@@ -68,6 +70,12 @@ def standing(visit: Visit) -> HttpResponse:
         "waits": bool(waiting),
     }
     return render(visit, "parts/standing.html", context)
+
+
+def _alerts(visit: Visit) -> QuerySet[Alert]:
+    """Return the open alerts, but for those that somebody has put aside."""
+    asleep = Q(acknowledged_at=None, snoozed_until__gt=visit.now)
+    return open_alerts(visit.account).exclude(asleep).order_by("-id")
 
 
 def _wanted(visit: Visit) -> Asked:

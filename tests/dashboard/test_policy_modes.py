@@ -152,7 +152,8 @@ def test_a_policy_is_paused_and_resumed_from_its_page(
     assert browser.post(f"{at}mode/", typed).url == at
     policy.refresh_from_db()
     assert (policy.rollout_mode, policy.revision) == ("off", 2)
-    assert changes(account, target=policy.public_id).first().reason == WHY
+    kept = changes(account, target=policy.public_id)
+    assert kept.get(action="policy.updated").reason == WHY
     assert Block.objects.get().lifted_at is not None
     assert "Resume this policy" in browser.get(at).content.decode()
     # Who still sees revision 1 does not undo what was done since.
