@@ -45,6 +45,7 @@ _TITLES: Final = (
     _("The hold was released before."),
     _("The run does not wait for a person."),
     _("Another policy has this alias."),
+    _("This alert is not open."),
     _("The account has a price for this model already."),
 )
 
@@ -59,6 +60,10 @@ _REFUSALS: Final = (
     _("Only a usage policy can be simulated."),
     _("The endpoint is disabled; enable it first."),
     _("There is no such conversation."),
+    _("Somebody has acknowledged this alert already."),
+    _("This alert is resolved already."),
+    _("revision %(number)s restored: %(reason)s"),
+    _("revision %(number)s restored"),
     _("There is no such reservation."),
     _("An account may have %(number)s endpoints."),
     _("%(email)s is a member already."),
@@ -97,6 +102,7 @@ _FAULTS: Final = (
     _("takes a * at its end only"),
     _("repeats the metric and window of another limit"),
     _("must lie in the future"),
+    _("must be a moment within the next 90 days"),
     _("must lie in 1970 or later"),
     _("must name at least one scope"),
     _("must name at least one webhook"),

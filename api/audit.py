@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.models import ChangeRecord
-from accounts.selectors import changes
+from accounts.selectors import changes, narrowed_changes
 from api import examples
 from api.callers import Caller
 from api.decisions import DECISION_REF, show_decisions
@@ -39,13 +39,21 @@ FILTER_TEXTS: Final = {
     "until": "made before this moment",
 }
 
+CHANGE_TEXTS: Final = {
+    "target": "changes of this id",
+    "action": "of this kind, such as policy.updated",
+    "area": "of all kinds that begin so, such as policy",
+    "actor": "made by a person, a key or the system",
+    "since": "made at or after this moment",
+    "until": "made before this moment",
+}
+ACTORS: Final = ("person", "key", "system")
+
 
 class ActorAnswer(serializers.Serializer[Any]):
     """Who did something."""
 
-    kind = serializers.ChoiceField(
-        source="actor_kind", choices=["person", "key", "system"]
-    )
+    kind = serializers.ChoiceField(source="actor_kind", choices=list(ACTORS))
     id = serializers.CharField(source="actor_id")
     label = serializers.CharField(source="actor_label")  # type: ignore[assignment]
 
@@ -70,10 +78,22 @@ def _bindings(caller: Caller) -> dict[str, str | None]:
     }
 
 
-class DecisionEndpoint(Endpoint):
-    """Answers about the decisions that a filter finds."""
+class AuditEndpoint(Endpoint):
+    """Answers about what was kept."""
 
     scopes = {"GET": "audit:read"}
+
+    def moment(self, name: str) -> datetime | None:
+        """Return a moment of the query. Raises InvalidQuery."""
+        text = self.query(name)
+        moment = None if text is None else instant(text)
+        if text is not None and moment is None:
+            raise invalid_query(name, "must be a moment such as 2026-01-31T12:00:00Z")
+        return moment
+
+
+class DecisionEndpoint(AuditEndpoint):
+    """Answers about the decisions that a filter finds."""
 
     def chosen(self) -> QuerySet[DecisionRecord]:
         """Return the decisions that the query names. Raises InvalidQuery."""
@@ -81,7 +101,7 @@ class DecisionEndpoint(Endpoint):
         rows = decisions(caller.account, **_bindings(caller))
         given = {name: self.query(name) for name in FACETS}
         facets = {name: value for name, value in given.items() if value is not None}
-        since, until = self._moment("since"), self._moment("until")
+        since, until = self.moment("since"), self.moment("until")
         rows = narrowed(rows, facets, since=since, until=until)
         category, tag = self.query("category"), self.query("tag")
         if category is not None:
@@ -91,12 +111,30 @@ class DecisionEndpoint(Endpoint):
             rows = rows.filter(subject__contains={"tags": {name: value}})
         return rows
 
-    def _moment(self, name: str) -> datetime | None:
-        text = self.query(name)
-        moment = None if text is None else instant(text)
-        if text is not None and moment is None:
-            raise invalid_query(name, "must be a moment such as 2026-01-31T12:00:00Z")
-        return moment
+
+class ChangeEndpoint(AuditEndpoint):
+    """Answers about the changes that a filter finds."""
+
+    def chosen(self) -> QuerySet[ChangeRecord]:
+        """Return the changes that the query names. Raises InvalidQuery.
+
+        Keys of a project or bot see their own.
+        """
+        caller = self.caller
+        actor = self.query("actor")
+        if actor not in (None, *ACTORS):
+            raise invalid_query("actor", "must be person, key or system")
+        rows = narrowed_changes(
+            changes(caller.account, target=self.query("target")),
+            action=self.query("action"),
+            area=self.query("area"),
+            actor=actor,
+            since=self.moment("since"),
+            until=self.moment("until"),
+        )
+        if caller.project is not None or caller.bot is not None:
+            rows = rows.filter(actor_kind="key", actor_id=caller.actor.id)
+        return rows
 
 
 class Decisions(DecisionEndpoint):
@@ -141,33 +179,23 @@ class OneDecision(Endpoint):
         return Response({**shown, "explanation": explained(caller, found)})
 
 
-class Changes(Endpoint):
+class Changes(ChangeEndpoint):
     """The change history of an account."""
 
-    scopes = {"GET": "audit:read"}
-    queries = PAGING | {"target", "action"}
+    queries = PAGING | set(CHANGE_TEXTS)
 
     @operation(
         "audit_list_changes",
         "List changes",
         answer=page_of(ChangeAnswer, "ChangePage"),
         shows=page(examples.CHANGE),
-        parameters=filters(
-            target="of this id", action="of this kind, such as policy.updated"
-        ),
+        parameters=filters(**CHANGE_TEXTS),
     )
     def get(self, request: Request) -> Response:
         """List changes, the newest first. Keys of a project or bot see their own."""
-        caller = self.caller
-        rows = changes(caller.account, target=self.query("target"))
-        action = self.query("action")
-        if action is not None:
-            rows = rows.filter(action=action)
-        if caller.project is not None or caller.bot is not None:
-            rows = rows.filter(actor_kind="key", actor_id=caller.actor.id)
         return listed(
             request,
-            rows,
+            self.chosen(),
             show=each(ChangeAnswer),
             newest_first=True,
         )

@@ -100,5 +100,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
         audit_export.ExportDecisions.as_view(),
         name="audit-export",
     ),
+    path(
+        "v1/audit/changes/export",
+        audit_export.ExportChanges.as_view(),
+        name="audit-changes-export",
+    ),
     re_path(r"^.*$", openapi.no_route),
 ]

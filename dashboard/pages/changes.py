@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from typing import Final
+from urllib.parse import urlencode
 
 from django import forms
 from django.http import HttpResponse
 from django.urls import NoReverseMatch
 from django.utils.translation import gettext_lazy as _
 
-from accounts.selectors import changes
+from accounts.selectors import changes, narrowed_changes
 from dashboard.fragments import wants_part
 from dashboard.paging import page_of
 from dashboard.visits import Visit, page, render
@@ -58,14 +59,21 @@ def listing(visit: Visit) -> HttpResponse:
     form = ChangeForm(visit.request.GET)
     form.is_valid()
     given = {name: value for name, value in form.cleaned_data.items() if value}
-    found = changes(visit.account, target=given.get("target"))
-    if "area" in given:
-        found = found.filter(action__startswith=f"{given['area']}.")
-    if "actor" in given:
-        found = found.filter(actor_kind=given["actor"])
+    found = narrowed_changes(
+        changes(visit.account, target=given.get("target")),
+        area=given.get("area"),
+        actor=given.get("actor"),
+    )
     shown = page_of(found, visit.request)
     rows = [{"change": row, "link": _link(visit, row.target)} for row in shown.rows]
-    context = {"page": shown, "rows": rows, "form": form, "narrow": bool(given)}
+    context = {
+        "page": shown,
+        "rows": rows,
+        "form": form,
+        "narrow": bool(given),
+        # The names are those of the API.
+        "export": urlencode({"account": visit.account.slug, **given}),
+    }
     part = wants_part(visit.request)
     template = "parts/changes_found.html" if part else "changes.html"
     return render(visit, template, context, place="decisions")

@@ -1,4 +1,4 @@
-"""The export of decisions: whole, filtered, defused, bounded by the plan."""
+"""The exports of decisions and of changes: whole, filtered, defused, bounded."""
 
 import csv
 import io
@@ -8,7 +8,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from accounts.actors import Actor
 from audit.models import DecisionRecord
+from policies.services import block_bot
 from tests.api.client import assert_problem, key_api
 from usage.entries import CallIn
 from usage.ledger import authorize
@@ -52,7 +54,7 @@ def test_csv_has_a_line_each_and_no_formulas(api, decided):
 
 
 def test_filters_and_pages(api, decided, monkeypatch):
-    monkeypatch.setattr("api.audit_export._PAGE", 2)
+    monkeypatch.setattr("api.exports.PAGE", 2)
 
     assert len(lines_of(api.get("/audit/export"))) == 5
     found = lines_of(api.get("/audit/export?user==u-3".replace("==", "=%3D")))
@@ -86,3 +88,61 @@ def test_two_are_read_at_once(api, decided):
     for answer in answers:
         assert len(lines_of(answer)) == 5
     assert len(lines_of(api.get("/audit/export"))) == 5
+
+
+@pytest.fixture
+def edited(api, bot):
+    """Three changes by a person with a name like a formula, and what came before."""
+    person = Actor("person", "per_x", "=cmd|'/c calc'!A1@example.com")
+    for number in range(3):
+        block_bot(bot=bot, reason=f"@loop {number}", actor=person, now=timezone.now())
+    api.patch(f"/bots/{bot.public_id}", {"name": "+New"}, If_Match="*")
+
+
+def test_changes_are_what_the_list_shows(api, edited):
+    answer = api.get("/audit/changes/export")
+
+    assert answer["Content-Type"].startswith("application/x-ndjson")
+    assert 'filename="changes.ndjson"' in answer["Content-Disposition"]
+    assert answer["Cache-Control"] == "no-store"
+    assert lines_of(answer) == api.get("/audit/changes").json()["data"]
+
+
+def test_changes_in_a_table_have_no_formulas(api, edited, monkeypatch):
+    monkeypatch.setattr("api.exports.PAGE", 2)
+    answer = api.get("/audit/changes/export?format=csv")
+    rows = list(csv.DictReader(io.StringIO(text_of(answer))))
+
+    assert len(rows) == len(api.get("/audit/changes").json()["data"])
+    blocked = [row for row in rows if row["action"] == "bot.blocked"]
+    assert {row["reason"] for row in blocked} == {f"'@loop {n}" for n in range(3)}
+    assert {row["actor_label"][:2] for row in blocked} == {"'="}
+    renamed = next(row for row in rows if row["action"] == "bot.updated")
+    assert json.loads(renamed["changes"])[0]["after"] == "+New"
+    cells = [cell for row in rows for cell in row.values()]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
+
+
+def test_changes_are_filtered(api, edited, bot):
+    def found(query):
+        rows = lines_of(api.get(f"/audit/changes/export?{query}"))
+        assert rows == api.get(f"/audit/changes?{query}").json()["data"]
+        return [row["action"] for row in rows]
+
+    assert found("area=bot&actor=person") == ["bot.blocked"] * 3
+    assert found(f"target={bot.public_id}&action=bot.updated") == ["bot.updated"]
+    assert found("area=bo") == []
+    assert found("actor=system&area=bot%25") == []
+    assert found("until=2001-01-01T00:00:00Z") == []
+    assert len(found("since=2001-01-01T00:00:00Z")) > 3
+    for wrong in ("actor=nobody", "since=now", "colour=red"):
+        answer = api.get(f"/audit/changes/export?{wrong}")
+        assert answer.status_code == 422
+        assert answer["Content-Type"] == "application/problem+json"
+
+
+def test_changes_of_others(acme, stranger, edited, project_api):
+    assert "@loop" not in text_of(stranger.get("/audit/changes/export"))
+    assert "@loop" not in text_of(project_api.get("/audit/changes/export"))
+    reader = key_api(acme, ["usage:read"])
+    assert_problem(reader.get("/audit/changes/export"), 403, "missing_scope")

@@ -12,6 +12,7 @@ GET    /api/v1/alerts/{alert_id}                             opavkj
 POST   /api/v1/alerts/{alert_id}/ack                         opkj
 POST   /api/v1/alerts/{alert_id}/snooze                      opkj
 GET    /api/v1/audit/changes                                 opakj
+GET    /api/v1/audit/changes/export                          opakj
 GET    /api/v1/audit/decisions                               opakj
 GET    /api/v1/audit/decisions/{decision_id}                 opakj
 POST   /api/v1/authorize                                     kj
