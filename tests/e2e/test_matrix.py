@@ -1,7 +1,7 @@
 """Every page in light and dark, full and empty, narrow and wide: nothing is wrong.
 
-`BROWSER=long` opens every page anew in each combination; the short form looks at a
-full page in two of them, and at an empty one in a third.
+`BROWSER=long` opens every page anew in each combination, and is a test each; the short
+form looks at a full page in two of them, and at an empty one in a third.
 """
 
 import os
@@ -20,9 +20,13 @@ pytestmark = [
 ]
 
 LONG = os.environ.get("BROWSER") == "long"
-ALL = [(theme, width) for theme in ("light", "dark") for width in (1280, 360)]
-FULL = ALL if LONG else [("light", 1280), ("dark", 360)]
-EMPTY = ALL if LONG else [("light", 360)]
+ALL = [[(theme, width)] for theme in ("light", "dark") for width in (1280, 360)]
+FULL = ALL if LONG else [[("light", 1280), ("dark", 360)]]
+EMPTY = ALL if LONG else [[("light", 360)]]
+
+
+def named(dresses) -> str:
+    return "+".join(f"{theme}-{width}" for theme, width in dresses)
 
 
 def look_at(look: Look, path: str, dresses) -> None:
@@ -35,8 +39,7 @@ def look_at(look: Look, path: str, dresses) -> None:
         led = answer.headers.get("location", "")
         look.wrong.append(f"{path}: answers {answer.status} {led}")
     elif "<html" in answer.text()[:200]:
-        for each in [[dress] for dress in dresses] if LONG else [dresses]:
-            look.visit(path, *each)
+        look.visit(path, *dresses)
 
 
 def log_in(look: Look, address: str, password: str) -> None:
@@ -47,26 +50,29 @@ def log_in(look: Look, address: str, password: str) -> None:
     look.page.wait_for_url("**/app/**")
 
 
-def test_the_doors(site, new_look):
+@pytest.mark.parametrize("dresses", FULL, ids=named)
+def test_the_doors(site, new_look, dresses):
     look = new_look()
     for path in page_paths("demo", site.ids, doors=True):
-        look_at(look, path, FULL)
+        look_at(look, path, dresses)
     assert not look.wrong, "\n".join(look.wrong)
 
 
-def test_a_full_account(site, new_look):
+@pytest.mark.parametrize("dresses", FULL, ids=named)
+def test_a_full_account(site, new_look, dresses):
     look = new_look()
     log_in(look, *site.demo_login)
     for path in page_paths("demo", site.ids, doors=False):
-        look_at(look, path, FULL)
+        look_at(look, path, dresses)
     assert not look.wrong, "\n".join(look.wrong)
     assert site.complaints == ""
 
 
-def test_an_empty_account(site, new_look):
+@pytest.mark.parametrize("dresses", EMPTY, ids=named)
+def test_an_empty_account(site, new_look, dresses):
     """In German, whose words are longer."""
     look = new_look(locale="de-DE")
     log_in(look, "empty@example.com", PASSWORD)
     for path in plain_paths("empty"):
-        look_at(look, path, EMPTY)
+        look_at(look, path, dresses)
     assert not look.wrong, "\n".join(look.wrong)
