@@ -4,6 +4,7 @@ Pure. The templates turn these into SVG attributes, so that no page needs a styl
 its own; what is drawn is also said in words and in a table beside it.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -36,6 +37,26 @@ class Gauge:
         The first dash has no length.
         """
         return f"0 {self.used:g} {self.held:g} 100"
+
+    @property
+    def arc_hatch(self) -> str:
+        """The path of the strokes over the held part of the arc.
+
+        The arc is the upper half of a circle around (60, 60), 9 wide, on a canvas of
+        120 by 66.
+        """
+        return " ".join(
+            f"M{_on_arc(start, 45.5)}L{_on_arc(end, 54.5)}"
+            for start, end in _strokes(self.used, self.held, step=2.5, lean=1.5)
+        )
+
+    @property
+    def bar_hatch(self) -> str:
+        """The path of the strokes over the held part of a bar of 100 by 6."""
+        return " ".join(
+            f"M{start:g} 6L{end:g} 0"
+            for start, end in _strokes(self.used, self.held, step=4.0, lean=3.0)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +186,32 @@ def ceiling(value: int) -> int:
         return 1
     power = 10 ** (len(str(value)) - 1)
     return next(step * power for step in (1, 2, 4, 5, 8, 10) if step * power >= value)
+
+
+def _strokes(
+    first: float, length: float, *, step: float, lean: float
+) -> list[tuple[float, float]]:
+    """Return where the strokes of a hatch begin and end; none leaves its room.
+
+    What is there at all has one stroke at least, so that it is told apart by more than
+    its colour.
+    """
+    if length <= 0:
+        return []
+    last = first + length
+    count = max(1, math.ceil((length - lean) / step))
+    room = min(lean, length)
+    starts = [first + number * step for number in range(count)]
+    return [
+        (round(start, 2), round(min(start + room, last), 2))
+        for start in starts
+        if start < last
+    ]
+
+
+def _on_arc(share: float, radius: float) -> str:
+    angle = math.pi * (1 - share / 100)
+    return f"{60 + radius * math.cos(angle):.2f} {60 - radius * math.sin(angle):.2f}"
 
 
 def _share(part: int, whole: int) -> float:

@@ -1,5 +1,8 @@
 """The geometry of gauges, bars and lines."""
 
+import math
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,6 +42,41 @@ def test_dashes_of_an_arc():
     drawn = charts.gauge(used=250, held=100, threshold=1000)
     assert drawn.used_dash == "25 100"
     assert drawn.held_dash == "0 25 10 100"
+
+
+@pytest.mark.parametrize(
+    ("used", "held", "bar", "arc"),
+    [
+        # Nothing is held, or there is no room left: nothing is hatched.
+        (250, 0, "", ""),
+        (1000, 500, "", ""),
+        # A quarter of the half circle is where it begins, half of it the top.
+        (500, 15, "M50 6L51.5 0", "M60.00 14.50L62.57 5.56"),
+        (0, 100, "M0 6L3 0 M4 6L7 0", None),
+        (990, 400, "M99 6L100 0", "M105.48 58.57L114.50 60.00"),
+        # So little that it has no length of its own to speak of.
+        (0, 1, "M0 6L0.1 0", "M14.50 60.00L5.50 59.83"),
+    ],
+)
+def test_what_is_held_is_hatched(used, held, bar, arc):
+    drawn = charts.gauge(used=used, held=held, threshold=1000)
+    assert drawn.bar_hatch == bar
+    assert arc is None or drawn.arc_hatch == arc
+
+
+@given(used=AMOUNTS, held=AMOUNTS, threshold=AMOUNTS)
+def test_a_hatch_stays_within_what_is_held(used, held, threshold):
+    drawn = charts.gauge(used=used, held=held, threshold=threshold)
+    strokes = re.findall(r"M([\d.]+) 6L([\d.]+) 0", drawn.bar_hatch)
+    assert bool(strokes) == (drawn.held > 0)
+    for start, end in strokes:
+        assert drawn.used - 0.01 <= float(start) <= float(end)
+        assert float(end) <= drawn.used + drawn.held + 0.01
+    places = re.findall(r"[ML]([\d.]+) ([\d.]+)", drawn.arc_hatch)
+    assert bool(places) == (drawn.held > 0)
+    for x, y in places:
+        radius = math.hypot(float(x) - 60, float(y) - 60)
+        assert min(abs(radius - 45.5), abs(radius - 54.5)) < 0.02
 
 
 @given(values=st.lists(AMOUNTS, max_size=60))
