@@ -40,7 +40,7 @@ from api.lane_requests import (
     CLOUD_EVENT,
     JSON,
     body_of,
-    content_type,
+    event_body,
     flag_of,
     query_of,
 )
@@ -210,8 +210,7 @@ def _rate_limits(raw: bytes) -> list[tuple[bytes, bytes]]:
 async def record(request: HotRequest, caller: CallerKey) -> Reply:
     """`POST /api/v1/usage`: one event, a list of them, or CloudEvents."""
     query_of(request)
-    raw = await body_of(request, bodies.MAX_BULK, JSON, CLOUD_EVENT, CLOUD_BATCH)
-    given = content_type(request)
+    given, raw = await event_body(request, bodies.MAX_BULK)
     if given == CLOUD_EVENT:
         return await _record_one(request, caller, bodies.cloud_event_of(raw), raw)
     if given == CLOUD_BATCH:
@@ -311,7 +310,8 @@ async def _record_many(
             events.append(read(part))
             results.append(None)
         except DomainError as error:
-            results.append(_result(EventResult(None, "error", error=error)))
+            unread = EventResult(bodies.id_of(part), "error", error=error)
+            results.append(_result(unread))
 
     def show(answers: Sequence[Answer | EventResult]) -> Reply:
         left = iter(answers)

@@ -107,6 +107,12 @@ class EventData(Struct, forbid_unknown_fields=True):
     reservation: Name | None = None
 
 
+class _Named(Struct):
+    """As much of an event as tells which one it is."""
+
+    id: Name | None = None
+
+
 class BatchBody(Struct, forbid_unknown_fields=True):
     """Several events at once; each is checked by itself."""
 
@@ -171,6 +177,15 @@ def raw_events(raw: bytes) -> list[bytes]:
 def raw_cloud_events(raw: bytes) -> list[bytes]:
     """Return the events of a CloudEvents batch, each still to be read."""
     return [bytes(event) for event in read(_cloud_batch, raw, MAX_BULK)]
+
+
+def id_of(raw: bytes) -> str | None:
+    """Return the id of an event that could not be read, if it says a usable one."""
+    try:
+        name = msgspec.json.decode(raw, type=_Named).id
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return None if name is None or "\x00" in name else name
 
 
 def event_of(raw: bytes) -> EventIn:

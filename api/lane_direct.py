@@ -24,7 +24,9 @@ from usage.entries import CallerKey, CallIn, EventIn, Item, Outcome
 _LOG: Final = logging.getLogger(__name__)
 _JSON: Final = JSON.encode()
 # Headers that change nothing about how a plain call is read.
-_UNUSUAL: Final = frozenset({b"content-encoding", b"idempotency-key"})
+_UNUSUAL: Final = frozenset(
+    {b"content-encoding", b"idempotency-key", b"ce-specversion"}
+)
 
 Send = Callable[[Reply], None]
 

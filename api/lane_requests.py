@@ -1,8 +1,11 @@
 """What the hot routes read of a request besides its key: query, type and body."""
 
-from typing import Final
+from typing import Any, Final
+from urllib.parse import unquote
 
-from accounts.errors import FieldError, UnsupportedMediaType
+import msgspec
+
+from accounts.errors import FieldError, MalformedJson, UnsupportedMediaType
 from api.errors import InvalidQuery
 from api.hot import HotRequest
 from api.json import check_charset
@@ -10,6 +13,7 @@ from api.json import check_charset
 JSON: Final = "application/json"
 CLOUD_EVENT: Final = "application/cloudevents+json"
 CLOUD_BATCH: Final = "application/cloudevents-batch+json"
+_ENVELOPE: Final = ("specversion", "id", "source", "type", "time")
 _YES: Final = ("1", "true", "yes")
 _NO: Final = ("", "0", "false", "no")
 
@@ -22,6 +26,28 @@ async def body_of(request: HotRequest, most: int, *types: str) -> bytes:
     if content_type(request) not in types:
         raise UnsupportedMediaType(f"Send the body as {types[0]}.")
     return await request.body(most)
+
+
+async def event_body(request: HotRequest, most: int) -> tuple[str, bytes]:
+    """Return how events are written, and the body.
+
+    A CloudEvent in binary mode (its envelope in `ce-` headers, its data the body) is
+    read as if it had come in one piece.
+    """
+    raw = await body_of(request, most, JSON, CLOUD_EVENT, CLOUD_BATCH)
+    given = content_type(request)
+    if given != JSON or request.header(b"ce-specversion") is None:
+        return given, raw
+    envelope: dict[str, Any] = {}
+    for name in _ENVELOPE:
+        value = request.header(f"ce-{name}".encode())
+        if value is not None:
+            envelope[name] = unquote(value)
+    try:
+        envelope["data"] = msgspec.json.decode(raw, type=msgspec.Raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise MalformedJson from None
+    return CLOUD_EVENT, msgspec.json.encode(envelope)
 
 
 def content_type(request: HotRequest) -> str:

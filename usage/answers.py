@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from msgspec import Raw
 
 from accounts import ids
@@ -21,6 +22,18 @@ from usage.work import Entry, Reserved, Work, public, stamp
 
 _NO_GATE = Gate()
 _WORDS = ("false", "true")
+# The order in which a granted reservation was answered; jsonb keeps none.
+_DECISION = (
+    *("id", "allowed", "decision", "reason_code", "message", "enforced"),
+    *("rollout_mode", "policy_id", "policy_target", "policy_user"),
+    *("policy_project_id", "model", "triggered_categories", "allowlist_hits"),
+    *("denylist_hits", "retry_after", "created_at", "reservation", "policies"),
+)
+_RESERVATION = ("id", "state", "expires_at", "ttl_seconds")
+_READING = (
+    *("policy_id", "revision", "action", "metric", "threshold", "used", "held"),
+    *("remaining", "resets_at", "exceeded", "enforced"),
+)
 
 
 def decision_body(
@@ -165,6 +178,18 @@ def reservation_body(row: dict[str, Any]) -> dict[str, Any]:
         "expires_at": stamp(row["expires_at"]),
         "ttl_seconds": row["ttl_seconds"],
     }
+
+
+def replayed_body(kept: bytes) -> bytes:
+    """Return a granted reservation's answer, kept as jsonb, as it first went out."""
+    body = _ordered(_DECISION, msgspec.json.decode(kept))
+    body["reservation"] = _ordered(_RESERVATION, body["reservation"])
+    body["policies"] = [_ordered(_READING, each) for each in body["policies"]]
+    return msgspec.json.encode(body)
+
+
+def _ordered(names: Sequence[str], found: dict[str, Any]) -> dict[str, Any]:
+    return {name: found[name] for name in names if name in found} | found
 
 
 def reserved_body(reserved: Reserved) -> dict[str, Any]:

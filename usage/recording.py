@@ -322,7 +322,8 @@ def _write(work: Work, entry: Entry, request: EventIn, *, overrun: bool) -> None
     row |= entry.amounts
     work.write("events", row)
     public_id = public("evt", event_id)
-    entry.answer = EventResult(request.id or public_id, "recorded", public_id)
+    # A settle that has no id of its own goes by the reservation's (B6).
+    entry.answer = EventResult(entry.client_id or public_id, "recorded", public_id)
 
 
 def _converse(work: Work, entry: Entry) -> UUID | None:

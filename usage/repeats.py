@@ -32,7 +32,8 @@ def repeated(work: Work, entry: Entry, request: EventIn) -> bool:
 def _answer_again(entry: Entry, request: EventIn, first: tuple[UUID, str]) -> None:
     if first[1] == entry.content:
         event_id = public("evt", first[0])
-        entry.answer = EventResult(request.id or event_id, "duplicate", event_id)
+        name = entry.client_id or event_id
+        entry.answer = EventResult(name, "duplicate", event_id)
     else:
         entry.fail(DuplicateEvent())
 

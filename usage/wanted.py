@@ -10,6 +10,7 @@ import msgspec
 from accounts import ids
 from accounts.locks import lock_key
 from usage import statements
+from usage.answers import replayed_body
 from usage.entries import (
     Answer,
     CallIn,
@@ -148,13 +149,9 @@ class Wanted:
                 old |= {"idempotency_key": key}
                 self.work.write("forget_replays", old)
             else:
-                first = Answer(_compact(answer), replayed=True)
+                raw = None if answer is None else replayed_body(answer.encode())
+                first = Answer(raw, replayed=True)
                 self.work.idempotent[account_id, key_id, key] = (digest, first)
-
-
-def _compact(answer: str | None) -> bytes | None:
-    """Return an answer that was kept as jsonb the way answers go out."""
-    return None if answer is None else msgspec.json.format(answer.encode(), indent=-1)
 
 
 def decoded(prefix: str, text: str) -> UUID | None:

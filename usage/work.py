@@ -14,6 +14,7 @@ from policies.matching import Caller
 from usage.counters import BIG, Counter, Place, is_full
 from usage.entries import (
     Answer,
+    EventIn,
     EventResult,
     FirstAnswer,
     Item,
@@ -95,8 +96,8 @@ class Entry:
 
     def fail(self, error: DomainError) -> None:
         """Answer with an error and take no further part."""
-        name = getattr(self.request, "id", None)
-        if hasattr(self.request, "occurred_at"):
+        if isinstance(self.request, EventIn):
+            name = self.request.id or self.request.reservation
             self.answer = EventResult(name, "error", error=error)
         else:
             self.answer = Answer(error=error)

@@ -93,6 +93,10 @@ async def test_reserve_settle_and_release(caller, alice):
     event = {"bot": alice.bot.public_id, "tokens": 300, "reservation": first["id"]}
     settled = await caller.post(USAGE, event)
     assert settled.status_code == 202
+    again = await caller.post(USAGE, event)
+    answers = [each.json()["data"][0] for each in (settled, again)]
+    assert [each["status"] for each in answers] == ["recorded", "duplicate"]
+    assert {each["id"] for each in answers} == {first["id"]}
     released = await caller.post(f"/api/v1/reservations/{second['id']}/release")
     assert released.json()["state"] == "released"
     counter = await Counter.objects.aget()
@@ -117,7 +121,7 @@ async def test_an_idempotency_key_replays_a_grant(caller, alice):
     again = await caller.post(AUTHORIZE, call, headers=key)
     other = await caller.post(AUTHORIZE, call | {"user": "x"}, headers=key)
 
-    assert again.json() == first.json()
+    assert again.content == first.content
     assert again.headers["idempotent-replayed"] == "true"
     assert "idempotent-replayed" not in first.headers
     assert other.status_code == 422
@@ -147,7 +151,8 @@ async def test_events_each_have_a_result(caller, alice, charlie):
                 {"id": "e-1", "bot": bot, "tokens": 1},
                 {"id": "e-1", "bot": bot, "tokens": 2},
                 {"bot": charlie.bot.public_id, "tokens": 1},
-                {"bot": bot, "tokens": "1"},
+                {"id": "e-5", "bot": bot, "tokens": "1"},
+                {"id": 6, "bot": bot},
             ]
         },
     )
@@ -160,12 +165,15 @@ async def test_events_each_have_a_result(caller, alice, charlie):
         "error",
         "error",
         "error",
+        "error",
     ]
+    assert [row["id"] for row in data] == ["e-1", "e-1", "e-1", None, "e-5", None]
     assert [row["error"] and row["error"]["code"] for row in data] == [
         None,
         None,
         "event_id_reused",
         "not_found",
+        "invalid_body",
         "invalid_body",
     ]
     assert data[4]["error"]["errors"][0]["pointer"] == "/tokens"
@@ -193,6 +201,35 @@ async def test_cloud_events_are_taken(caller, alice):
     strict = event | {"id": "ce-3", "data": {"bot": alice.bot.public_id, "x": 1}}
     refused = await caller.post(USAGE, strict, headers=single)
     assert refused.json()["errors"][0]["pointer"] == "/data/x"
+
+
+async def test_a_cloud_event_may_come_in_headers_and_body(caller, alice):
+    headers = {
+        "ce-specversion": "1.0",
+        "ce-id": "ce%201",
+        "ce-source": "/meter",
+        "ce-type": "usage",
+        "ce-traceparent": "ignored",
+    }
+    data = {"bot": alice.bot.public_id, "tokens": 5}
+    one = await caller.post(USAGE, data, headers=headers)
+    again = await caller.post(USAGE, data, headers=headers)
+    whole = {"specversion": "1.0", "id": "ce 1", "source": "/meter", "type": "usage"}
+    structured = await caller.post(
+        USAGE,
+        whole | {"data": data},
+        headers={"Content-Type": "application/cloudevents+json"},
+    )
+
+    answers = [each.json()["data"][0] for each in (one, again, structured)]
+    statuses = [each["status"] for each in answers]
+    assert statuses == ["recorded", "duplicate", "duplicate"]
+    assert {each["id"] for each in answers} == {"ce 1"}
+    del headers["ce-id"]
+    refused = await caller.post(USAGE, data, headers=headers)
+    assert refused.json()["errors"][0]["pointer"] == "/id"
+    broken = await caller.post(USAGE, headers=headers, content=b"{")
+    assert (broken.status_code, broken.json()["code"]) == (400, "malformed_json")
 
 
 async def test_the_budget_says_what_is_left(caller, alice):
