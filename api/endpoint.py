@@ -129,6 +129,8 @@ class Endpoint(APIView):
     def expected_revision(self, current: int) -> int:
         """Return the revision that `If-Match` names, which is the current one.
 
+        A bare number, without the quotes of an ETag, is taken too.
+
         Raises PreconditionRequired without the header, StaleRevision if it names
         others only (CONTRACT G4).
         """
@@ -136,7 +138,7 @@ class Endpoint(APIView):
         if not header:
             raise PreconditionRequired
         tags = {text for weak, text in _TAG.findall(header) if not weak}
-        if header != "*" and str(current) not in tags:
+        if header not in ("*", str(current)) and str(current) not in tags:
             raise StaleRevision
         return current
 

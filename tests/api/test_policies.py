@@ -114,6 +114,8 @@ def test_an_edit_needs_the_revision_that_was_read(api, document):
     ):
         assert_problem(answer, 412, "stale_revision")
     assert api.get(path).json()["revision"] == 2
+    # A number without an ETag's quotes says the same.
+    assert api.patch(path, {"name": "Bare"}, If_Match="2")["ETag"] == '"3"'
 
 
 def test_a_patch_merges_and_a_put_replaces(api, document):
