@@ -1,6 +1,5 @@
 """The lane's root: hot routes, probes, and everything else on to the pages."""
 
-import gc
 import json
 import os
 from collections.abc import AsyncIterator
@@ -30,9 +29,6 @@ from policyhub.forward import Pages  # noqa: E402
 pages = Pages(pages_socket(ENV.state_dir))
 _GATEWAY = PREFIX + "/"
 NO_STORE = {"Cache-Control": "no-store"}
-# A full collection walks through everything that Django has loaded, 50 ms in which no
-# call is answered. What is there at the start stays; the rest is looked at less often.
-GC_THRESHOLDS = (20_000, 20, 100)
 
 
 async def healthz(request: Request) -> Response:
@@ -70,9 +66,7 @@ async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
             conninfo=lane.lane_conninfo(),
         ) as app.state.gateway,
     ):
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*GC_THRESHOLDS)
+        settle()
         direct = DirectCalls(app.state.keys, app.state.ledger)
         yield {"direct": direct.by_path()}
     await pages.close()
@@ -94,7 +88,9 @@ hot = ShortCut(root, lane.routes)
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
     """Take a request to the gateway, to a hot route, or to the rest."""
-    if scope["type"] == "http" and scope["path"].startswith(_GATEWAY):
-        await root.state.gateway(scope, receive, send)
-    else:
-        await hot(scope, receive, send)
+    if scope["type"] == "http":
+        path = scope["path"]
+        if path.startswith(_GATEWAY) or path == PREFIX:
+            await root.state.gateway(scope, receive, send)
+            return
+    await hot(scope, receive, send)

@@ -66,6 +66,15 @@ def text_of(stream):
     return "".join(parts), usage
 
 
+def test_a_base_url_alone_names_the_right_one(live):
+    for path in ("/v1", "/v1/", "/v1/completions"):
+        answer = httpx.get(f"{live.url}{path}")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (
+            404,
+            "unknown_url",
+        )
+
+
 def test_plain_streamed_and_counted(client):
     model = client.models.list().data[0].id
     answer = client.chat.completions.create(model=model, messages=SAID)
