@@ -1,5 +1,6 @@
 """The forms of an account itself: its settings, its people."""
 
+from functools import lru_cache
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -27,8 +28,9 @@ ROLES = [
 ]
 
 
+@lru_cache(maxsize=1)
 def zones() -> list[tuple[str, str]]:
-    """Return the time zones to choose from."""
+    """Return the time zones to choose from. They are files, so they are read once."""
     named = sorted(each for each in available_timezones() if "/" in each)
     places = [each for each in named if not each.startswith(("Etc/", "SystemV/"))]
     return [(each, each) for each in ("UTC", *places)]

@@ -2,6 +2,8 @@
 English, for programs and for mails.
 """
 
+from functools import lru_cache
+
 from django.utils.formats import number_format
 from django.utils.translation import get_language, gettext, ngettext
 
@@ -15,7 +17,27 @@ span_until = phrases.span_until
 
 def number_text(value: int) -> str:
     """Return a number with its digits in groups: 1,000 or 1.000."""
-    return str(number_format(value, force_grouping=True))
+    mark = _mark(get_language())
+    if mark is None:
+        return str(number_format(value, force_grouping=True))
+    return f"{value:,}".replace(",", mark)
+
+
+@lru_cache(maxsize=16)
+def _mark(language: str | None) -> str | None:
+    """Return what stands between groups of three digits; None: they are others.
+
+    Django looks the language's formats up anew for each number, and a table has many.
+    """
+    shown = str(number_format(1_234_567, force_grouping=True))
+    mark = shown[1 : shown.index("2")]
+    return mark if shown == f"{1_234_567:,}".replace(",", mark) else None
+
+
+@lru_cache(maxsize=16)
+def _point(language: str | None) -> str:
+    """Return what stands before decimals."""
+    return str(number_format("0.5", 1))[1:-1]
 
 
 def unit_text(metric: str, amount: int) -> str:
@@ -56,7 +78,7 @@ def dollars(micros: int) -> str:
     places = f"{rest:06d}".rstrip("0").ljust(2, "0") if rest else ""
     number = number_text(whole)
     if places:
-        number += str(number_format("0." + places, len(places)))[1:]
+        number += _point(get_language()) + places
     return gettext("$%(amount)s") % {"amount": number}
 
 

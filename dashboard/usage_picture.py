@@ -315,6 +315,27 @@ def as_data(shown: Picture) -> dict[str, Any]:
     }
 
 
+def table_of(shown: Picture, *, with_total: bool = True) -> list[list[str]]:
+    """Return the rows beside the picture, as they are read; `with_total`: so far."""
+    metric = shown.asked.metric
+    return [
+        [
+            each.label,
+            *(
+                quantity_text(metric, value)
+                for value in (
+                    each.value,
+                    each.before if with_total else None,
+                    *each.parts,
+                    each.total if with_total else None,
+                )
+                if value is not None
+            ),
+        ]
+        for each in shown.buckets
+    ]
+
+
 def _told(shown: Picture, bucket: Bucket) -> str:
     """Say a bucket, as the cursor reads it out."""
     metric = shown.asked.metric

@@ -25,6 +25,7 @@ from gateway.lane import PREFIX, opened  # noqa: E402
 from policyhub.embedded.state import pages_socket  # noqa: E402
 from policyhub.env import ENV  # noqa: E402
 from policyhub.forward import Pages  # noqa: E402
+from policyhub.memory import settle  # noqa: E402
 
 pages = Pages(pages_socket(ENV.state_dir))
 _GATEWAY = PREFIX + "/"

@@ -232,6 +232,9 @@ STORAGES = {
     },
 }
 
+# Lists of hundreds of choices are written at once.
+FORM_RENDERER = "dashboard.rendering.QuickChoices"
+
 # --- Language and time --------------------------------------------------------
 
 LANGUAGE_CODE = "en"

@@ -24,7 +24,8 @@ def update_account(
 
     Raises InvalidBody for a time zone or a language that does not exist.
     """
-    if changes.get("timezone", "UTC") not in available_timezones():
+    zone = changes.get("timezone")
+    if zone is not None and zone not in available_timezones():
         detail = "is not a time zone"
         raise InvalidBody(errors=[{"pointer": "/timezone", "detail": detail}])
     if changes.get("language", "") not in {"", *dict(settings.LANGUAGES)}:

@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from alerts.models import Alert
 from alerts.selectors import open_alerts
 from dashboard.gauges import Dial, dials_of
-from dashboard.usage_picture import Picture, picture, usage_policies
+from dashboard.usage_picture import Picture, picture, table_of, usage_policies
 from dashboard.usage_query import SPANS, Asked, asked
 from dashboard.usage_series import Named, offered
 from dashboard.usage_svg import svg_of
@@ -40,6 +40,7 @@ def overview(visit: Visit) -> HttpResponse:
         "strange": _strange(wanted, known),
         "picture": used,
         "drawn": svg_of(used),
+        "table": table_of(used, with_total=False),
         "whole": visit.address("usage") + wanted.query(),
         "alerts": _alerts(visit)[:LISTED],
         "metrics": METRICS,

@@ -7,9 +7,14 @@ from typing import Any, Final
 from django.http import Http404, HttpResponse, JsonResponse
 
 from accounts.tables import csv_text
-from dashboard.amounts import quantity_text
 from dashboard.usage_caps import focus
-from dashboard.usage_picture import Picture, as_data, picture, usage_policies
+from dashboard.usage_picture import (
+    Picture,
+    as_data,
+    picture,
+    table_of,
+    usage_policies,
+)
 from dashboard.usage_query import BUCKETS, SPANS, Asked, asked
 from dashboard.usage_series import Named, offered
 from dashboard.usage_svg import svg_of
@@ -75,7 +80,7 @@ def _drawn(visit: Visit, shown: Picture) -> dict[str, Any]:
     return {
         "drawn": svg_of(shown),
         "data": as_data(shown),
-        "table": _table(shown),
+        "table": table_of(shown),
         "choices": [(each, wanted.query(window=each.key)) for each in shown.choices],
         "marks": shown.marks[:MARKS_LISTED],
         "partial": [
@@ -96,22 +101,6 @@ def _strange(wanted: Asked, known: Sequence[Named]) -> dict[str, str]:
         for name in ("bot", "project", "key")
         if name in wanted.named and wanted.named[name] not in offers
     }
-
-
-def _table(shown: Picture) -> list[list[str]]:
-    """Return the rows beside the picture, as they are read."""
-    metric = shown.asked.metric
-    return [
-        [
-            each.label,
-            *(
-                quantity_text(metric, value)
-                for value in (each.value, each.before, *each.parts, each.total)
-                if value is not None
-            ),
-        ]
-        for each in shown.buckets
-    ]
 
 
 def _rows(shown: Picture) -> list[dict[str, Any]]:

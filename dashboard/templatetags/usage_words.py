@@ -1,14 +1,17 @@
 """What metrics, buckets and groups are called on the pages about usage."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from django import template
 from django.utils.functional import Promise
+from django.utils.html import escape, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from dashboard.usage_caps import window_text
+from dashboard.usage_series import Named
 from policies.rules import Window
 
 register = template.Library()
@@ -53,6 +56,32 @@ def bucket_name(bucket: str) -> str:
 def group_name(group: str) -> str:
     """Name what usage is split by."""
     return str(GROUPS.get(group, group))
+
+
+@register.simple_tag
+def options(known: Iterable[Named], chosen: str | None) -> SafeString:
+    """Write what a filter offers: some of it is hundreds of names."""
+    return format_html_join(
+        "",
+        '<option value="{}"{}>{}</option>',
+        (
+            (each.id, mark_safe(" selected") if each.id == chosen else "", each.name)
+            for each in known
+        ),
+    )
+
+
+@register.simple_tag
+def cells(table: Iterable[Sequence[str]]) -> SafeString:
+    """Write the rows of a table of numbers, each after what it is about."""
+    rows = (
+        f"<tr><td>{escape(name)}</td>"
+        + "".join(f'<td class="number">{escape(text)}</td>' for text in numbers)
+        + "</tr>"
+        for name, *numbers in table
+    )
+    # Each text is escaped where it is put in.
+    return mark_safe("".join(rows))  # noqa: S308
 
 
 @register.simple_tag
