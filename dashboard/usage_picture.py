@@ -124,6 +124,16 @@ class Picture:
         return [each for each in self.caps if each.value <= tops[each.on_total]]
 
     @property
+    def draws_refusal(self) -> bool:
+        """Whether a line beyond which calls are refused is in the picture."""
+        return any(each.solid for each in self.drawn_caps)
+
+    @property
+    def draws_warning(self) -> bool:
+        """Whether a line that only tells people is in the picture."""
+        return any(not each.solid for each in self.drawn_caps)
+
+    @property
     def far_caps(self) -> list[Cap]:
         """The caps that are so far above that a line for them would say nothing."""
         drawn = self.drawn_caps

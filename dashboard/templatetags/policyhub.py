@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_noop as _
 
 from accounts.saying import say
@@ -173,6 +173,21 @@ def words(code: str) -> str:
     return gettext(plain) if plain in WORDS else plain
 
 
+@register.simple_tag
+def rows_of(table: str, count: int) -> str:
+    """Say how many rows of a table, as a receipt names it: 2 conversations."""
+    number = amounts.number_text(count)
+    match table:
+        case "usage_conversation" | "usage_message":
+            metric = table.removeprefix("usage_") + "s"
+            return f"{number} {amounts.unit_text(metric, count)}"
+        case "usage_usageevent":
+            return f"{number} {ngettext('usage event', 'usage events', count)}"
+        case "audit_decisionrecord":
+            return f"{number} {ngettext('decision', 'decisions', count)}"
+    return f"{number} {words(table.partition('_')[2].replace('.', ' '))}"
+
+
 @register.filter
 def said(text: str) -> str:
     """Say in the reader's language what a service wrote in English."""
@@ -190,12 +205,6 @@ def theme(context: template.RequestContext) -> SafeString | str:
     """Give `<html>` the theme that the person chose; without a choice, nothing."""
     chosen = theme_of(context.get("request"))
     return format_html(' data-theme="{}"', chosen) if chosen else ""
-
-
-@register.simple_tag(takes_context=True)
-def other_theme(context: template.RequestContext) -> str:
-    """Name the theme that the switch leads to."""
-    return "light" if theme_of(context.get("request")) == "dark" else "dark"
 
 
 @register.simple_tag

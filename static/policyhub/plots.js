@@ -4,6 +4,8 @@
 "use strict";
 {
   const live = new Set();
+  // Half a token is none: steps of a scale are whole but for money.
+  const WHOLE = Array.from({ length: 17 }, (_, n) => [1, 2, 5].map((each) => each * 10 ** n)).flat();
 
   // Tokens are `light-dark(…)`: only a computed colour says which of the two is meant.
   const ink = (box) => (name) => {
@@ -45,7 +47,7 @@
           incrs: [1, 2, 3, 4, 6, 7, 12, 14, 24, 28, 48, 72, 96, 168, 336, 720],
           values: (_, places) => places.map((at) => data.labels[at] ?? ""),
         },
-        { ...text, grid, size: 64, values: (_, places) => places.map(say) },
+        { ...text, grid, size: 64, incrs: data.metric === "cost" ? undefined : WHOLE, values: (_, places) => places.map(say) },
       ],
     };
   };
