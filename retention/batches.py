@@ -1,14 +1,15 @@
-"""The batches of a run: choose a stock of due rows, then take it in small bites.
+"""The batches of a run: take chosen rows (`retention.stock`) in small bites.
 
-Choosing reads what is due in order, from where the last stock ended, so a run reads
-each row once however many batches it takes. A batch is one transaction: it makes sure
-that the policy still says so, keeps new legal holds out, locks its share of the stock
-(skipping rows that somebody works on), deletes it asking for age and holds again, and
-notes it on the receipt.
+A batch is one transaction: it makes sure that the policy still says so, keeps new legal
+holds out, locks its share of the stock (skipping rows that somebody works on), deletes
+it asking for age and holds again, and notes it on the receipt. At full speed several
+workers take batches at once, each on a connection of its own (ADR 0046).
 """
 
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from threading import Lock
 from time import monotonic
 
 from django.db import connection, transaction
@@ -18,13 +19,12 @@ from retention import locks, receipts, targets
 from retention.jobs import Job
 from retention.models import PruneRun
 from retention.pace import FULL, GENTLE, Manner, Pace
+from retention.stock import Stock, rows_in
 
 BUDGET_ROWS = 200_000
 BUDGET_SECONDS = 20.0
 # What is chosen at once, in batches of the largest size.
-_STOCK = 5
-# How many characters an id takes in a list: 36 and a comma.
-_ID = 37
+_STOCK = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,24 +36,52 @@ class Budget:
     batch: int = FULL.most
     manner: Manner = GENTLE
 
+    @property
+    def most(self) -> int:
+        """Return how many rows a batch may take."""
+        return min(self.batch, self.manner.most)
+
 
 @dataclass(slots=True)
 class Turn:
-    """What one turn of a run has done so far."""
+    """What one turn of a run has done so far; several workers may share it.
+
+    `tried` counts the rows that were taken from a stock, `rows` those that went or are
+    being deleted. `halted` asks every worker to end after its batch.
+    """
 
     job: Job
     run: PruneRun
     budget: Budget
     started: float = field(default_factory=monotonic)
     rows: int = 0
+    tried: int = 0
     ran_dry: bool = False
+    halted: bool = False
+    _lock: Lock = field(default_factory=Lock)
 
-    def size(self, wanted: int) -> int:
-        """Return how many rows the next batch may take; 0 when the budget is used."""
+    def claim(self, wanted: int) -> int:
+        """Set aside how many rows the next batch may take; 0 if the budget is used."""
         seconds, rows = self.budget.seconds, self.budget.rows
-        if seconds is not None and monotonic() - self.started >= seconds:
+        late = seconds is not None and monotonic() - self.started >= seconds
+        if late or self.halted:
             return 0
-        return wanted if rows is None else min(wanted, rows - self.rows)
+        with self._lock:
+            claimed = wanted if rows is None else max(0, min(wanted, rows - self.rows))
+            self.rows += claimed
+        return claimed
+
+    def settle(self, claimed: int, *, tried: int = 0, gone: int = 0) -> None:
+        """Give back what was set aside for a batch and did not go."""
+        with self._lock:
+            self.rows -= claimed - gone
+            self.tried += tried
+
+    @property
+    def all_gone(self) -> bool:
+        """Say whether everything that was due has been tried, and went."""
+        ready = self.job.target.ready == "TRUE"  # else some of it is not tried at all
+        return ready and self.ran_dry and self.rows == self.tried
 
     @property
     def ended(self) -> datetime:
@@ -61,52 +89,64 @@ class Turn:
         return self.job.now + timedelta(seconds=monotonic() - self.started)
 
 
-@dataclass(slots=True)
-class _Stock:
-    """Due rows that were chosen and not tried yet, as text: `id,id,…`, oldest first."""
-
-    job: Job
-    most: int
-    ids: str = ""
-    place: dict[str, str] = field(default_factory=dict)
-    ended: bool = False
-
-    def take(self, size: int) -> str:
-        """Return the oldest rows as the text of an array; empty if there are none."""
-        if not self.ids and not self.ended:
-            self._choose()
-        taken, self.ids = self.ids[: size * _ID], self.ids[size * _ID :]
-        return taken and f"{{{taken.rstrip(',')}}}"
-
-    def _choose(self) -> None:
-        job = self.job
-        sql = targets.choose(job.target, job.within, onwards=bool(self.place))
-        with connection.cursor() as cursor:
-            cursor.execute(sql, job.parameters(most=self.most, **self.place))
-            ids, at = cursor.fetchone()
-        self.ids = ids or ""
-        self.ended = len(self.ids) < self.most * _ID - 1
-        if self.ids:
-            self.place = {"after_id": self.ids[1 - _ID :], "after_at": at}
-
-
 def take_batches(turn: Turn) -> None:
     """Delete until the budget is used or every row that is due has been tried once."""
+    most = turn.budget.most
+    stock = Stock(turn.job, _STOCK * most)
+    stock.choose()
+    # Others would not see what a transaction around us has done and not committed.
+    able = 1 if connection.in_atomic_block else turn.budget.manner.workers
+    workers = min(able, stock.batches(most))
+    if workers <= 1:
+        _take(turn, stock)
+        return
+    stock.least = workers * most
+    _take_with(workers, turn, stock)
+    if turn.ran_dry and turn.rows < turn.tried:
+        # What one worker passed over since another was at work on it, as it is with
+        # two messages of one conversation.
+        turn.ran_dry = False
+        _take(turn, Stock(turn.job, _STOCK * most))
+
+
+def _take_with(workers: int, turn: Turn, stock: Stock) -> None:
+    """Take batches on several connections; if one fails, all end, and so does this."""
+    with ThreadPoolExecutor(workers, "prune") as pool:
+        futures = [pool.submit(_take_apart, turn, stock) for _ in range(workers)]
+        try:
+            wait(futures, return_when=FIRST_EXCEPTION)
+        finally:
+            # Nobody is at work any more, or one failed, or a person broke it off.
+            turn.halted = True
+    turn.halted = False
+    for future in futures:
+        future.result()
+
+
+def _take_apart(turn: Turn, stock: Stock) -> None:
+    try:
+        _take(turn, stock)
+    finally:
+        connection.close()  # this thread's, which is its own
+
+
+def _take(turn: Turn, stock: Stock) -> None:
     pace = Pace(turn.budget.manner, turn.budget.batch)
-    stock = _Stock(turn.job, _STOCK * pace.most)
-    while (size := turn.size(pace.size)) > 0:
+    while (claimed := turn.claim(pace.size)) > 0:
         if not pace.is_calm():
+            turn.settle(claimed)
             continue
-        chosen = stock.take(min(size, pace.size))
+        chosen = stock.take(claimed)
         if not chosen:
+            turn.settle(claimed)
             turn.ran_dry = True
             break
         begun = monotonic()
         gone = _prune_batch(turn.job, turn.run, chosen, turn.budget.manner)
+        turn.settle(claimed, tried=rows_in(chosen), gone=gone or 0)
         if gone is None:
             break
-        turn.rows += gone
-        pace.after_batch(monotonic() - begun, len(chosen) // _ID)
+        pace.after_batch(monotonic() - begun, rows_in(chosen))
 
 
 @transaction.atomic

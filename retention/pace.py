@@ -6,6 +6,7 @@ is calm, others wait as well, and pruning rests until it is calm again. Besides,
 works for a part of the time only, in batches of a few milliseconds.
 """
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,16 +16,28 @@ from django.db import connection
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How hard pruning works. Times in seconds; `share` of the time is work."""
+    """How hard pruning works. Times in seconds; `share` of the time is work.
+
+    `workers` is how many connections a run may use at once.
+    """
 
     batch_seconds: float
     most: int
     share: float
     asks: bool
+    workers: int = 1
 
 
 GENTLE = Manner(batch_seconds=0.010, most=1_000, share=0.25, asks=True)
-FULL = Manner(batch_seconds=0.250, most=10_000, share=1.0, asks=False)
+# One more than there are processors, since some wait for the disk at any time. What
+# their batches touch must fit into PostgreSQL's buffers together.
+FULL = Manner(
+    batch_seconds=0.250,
+    most=3_000,
+    share=1.0,
+    asks=False,
+    workers=min(5, (os.cpu_count() or 1) + 1),
+)
 
 _FEWEST = 20
 _FIRST = 100
