@@ -6,7 +6,7 @@ simulation decides as the ledger does, because it is the ledger that decides.
 
 What is replayed counts as it did: usage that was recorded is counted, also past a cap
 (CONTRACT B8). Only what a refused reservation led to is left out, for it would not
-have happened. A bot that never asks is taken to ask before each of its events.
+have happened. A bot without a decision so far is taken to ask before each event.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,8 +1,8 @@
 """What is replayed: decisions and events when they are few, else hourly rollups."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from heapq import merge
 from operator import attrgetter, itemgetter
 from typing import Any, Final
@@ -27,6 +27,7 @@ _HOUR: Final = timedelta(hours=1)
 # What was recorded later than this was imported: it is replayed when it occurred.
 _IMPORTED: Final = timedelta(days=1)
 _EXPIRY: Final = "expiry"
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 _WARM_UP: Final = timedelta(days=93)
 _moment = attrgetter("moment")
 
@@ -102,7 +103,10 @@ def _recorded(
 ) -> list[Happening]:
     numbered: list[tuple[int, Happening]] = []
     numbered += [(row.sequence, _ask(row)) for row in asked]
-    asking = {each.caller.bot for _, each in numbered if isinstance(each, Ask)}
+    asking: dict[str, datetime] = {}
+    for row in asked:
+        known = asking.setdefault(row.policy_target, row.created_at)
+        asking[row.policy_target] = min(known, row.created_at)
     imported: list[Happening] = []
     for row in events:
         if _is_imported(row):
@@ -137,14 +141,15 @@ def _ask(row: DecisionRecord) -> Ask:
     )
 
 
-def _used(row: UsageEvent, asking: set[str]) -> Used:
+def _used(row: UsageEvent, asking: Mapping[str, datetime]) -> Used:
     bot = ids.encode_id("bot", row.bot_id)
     project = None if row.project_id is None else ids.encode_id("prj", row.project_id)
     reserved = row.reservation_id
     imported = _is_imported(row)
     told = not imported and row.occurred_at != row.created_at
+    moment = row.occurred_at if imported else row.created_at
     return Used(
-        moment=row.occurred_at if imported else row.created_at,
+        moment=moment,
         caller=Caller(project, bot, row.user, row.model),
         bot=row.bot_id,
         amounts={name: getattr(row, name) for name in AMOUNTS},
@@ -153,7 +158,8 @@ def _used(row: UsageEvent, asking: set[str]) -> Used:
         reservation=None
         if reserved is None or row.source == _EXPIRY
         else ids.encode_id("res", reserved),
-        asks=bot not in asking,
+        # Before its first decision that is kept, a bot is taken to ask (ADR 0025).
+        asks=moment < asking.get(bot, _NEVER),
     )
 
 

@@ -180,6 +180,21 @@ def test_what_a_refused_reservation_led_to_is_left_out(house):
     assert tried(house, draft(threshold=999)).draft.refused.calls == 3
 
 
+def test_a_bot_is_judged_by_its_decisions_from_the_first_one_on(house):
+    for _ in range(4):
+        house.later(minutes=1)
+        house.send(tokens=400)
+    house.later(minutes=1)
+    house.ask(tokens=5)
+    house.later(minutes=1)
+    house.send(tokens=400)
+    found = tried(house, draft(threshold=1000)).draft
+
+    # Two events do not fit, and the call is refused; what is sent later never asked.
+    assert (found.calls.calls, found.refused.calls) == (5, 3)
+    assert found.refused.tokens == 805
+
+
 def test_a_warning_refuses_nothing(house):
     for _ in range(4):
         house.later(minutes=1)
