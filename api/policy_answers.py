@@ -120,8 +120,11 @@ def _counting_since(policy: Policy) -> str | None:
 def _kavach(
     caller: Caller, policy: Policy, found: Iterable[CounterReading]
 ) -> dict[str, Any]:
-    used = _used_by_unit(found) if not hides_figures(caller, policy) else {}
-    current = {name: used.get(key) for name, key in KAVACH_USAGE.items()}
+    current: dict[str, int | None] = dict.fromkeys(KAVACH_USAGE)
+    if not hides_figures(caller, policy):
+        # Numbers, as there: what a policy has no limit on it has counted nothing of.
+        used = _used_by_unit(found)
+        current = {name: used.get(key, 0) for name, key in KAVACH_USAGE.items()}
     return {**kavach_fields(caller, policy), "currentUsage": current}
 
 

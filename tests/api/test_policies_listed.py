@@ -220,10 +220,10 @@ def test_kavachos_form_is_taken_and_answered(api, acme, bot):
     assert (body["userId"], body["tenantId"]) == (None, acme.public_id)
     assert body["action"] == "block"
     assert body["currentUsage"] == {
-        "tokensCostToday": None,
+        "tokensCostToday": 0,
         "tokensCostThisMonth": 0,
         "callsToday": 0,
-        "callsThisMonth": None,
+        "callsThisMonth": 0,
     }
     assert {limit["metric"] for limit in body["limits"]} == {"tokens", "calls"}
     path = f"/policies/{body['id']}"
