@@ -42,7 +42,7 @@ Places = dict[tuple[int, Caller, datetime], list[Place]]
 Step = Generator[list[Statement], list[Any], None]
 
 _AHEAD = timedelta(minutes=5)
-_FIRST_MOMENT = datetime(1970, 1, 2, tzinfo=UTC)
+_FIRST_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def load(work: Work, items: Sequence[Item]) -> Step:

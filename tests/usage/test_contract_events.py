@@ -1,6 +1,6 @@
 """CONTRACT A5–A7, sentence by sentence: once, whenever it happened, and adjusted."""
 
-from datetime import timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
@@ -121,6 +121,8 @@ def test_a5_a_later_event_of_the_batch_may_take_the_id_of_one_that_failed(house)
 def test_a6_sixty_days_ago_is_accepted_and_five_minutes_ahead_too(house):
     house.policy()
     assert house.send(occurred_at=house.now - timedelta(days=60)).status == "recorded"
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    assert house.send(occurred_at=epoch).status == "recorded"
     ahead = house.send(occurred_at=house.now + timedelta(minutes=5))
     assert ahead.status == "recorded"
     over = house.send(occurred_at=house.now + timedelta(minutes=5, microseconds=1))
