@@ -139,7 +139,7 @@ class ReservationInfo:
         project_id: UUID | None,
         user: str | None,
         model: str | None,
-        holds: list[dict[str, Any]] | str,
+        holds: list[dict[str, Any]] | tuple[str | int, ...],
     ) -> None:
         self.id = id
         self.bot_id = bot_id
@@ -150,13 +150,20 @@ class ReservationInfo:
 
     @property
     def holds(self) -> list[dict[str, Any]]:
-        """Its holds; most that are remembered as JSON are never asked for."""
-        if isinstance(self._holds, str):
-            self._holds = _read_holds(self._holds)
+        """Its holds; most that are remembered as parts are never asked for."""
+        if isinstance(self._holds, tuple):
+            self._holds = _read_holds(holding(self._holds))
         return self._holds
 
 
 _read_holds = msgspec.json.Decoder(list[dict[str, Any]]).decode
+
+
+def holding(parts: tuple[str | int, ...]) -> str:
+    """Return holds as JSON, of what each begins with and its amount, in turn."""
+    begun, amounts = parts[::2], parts[1::2]
+    held = [f"{b}{amount}}}" for b, amount in zip(begun, amounts, strict=True)]
+    return f"[{','.join(held)}]"
 
 
 @dataclass(slots=True)

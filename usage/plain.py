@@ -17,7 +17,7 @@ from policies.estimates import says
 from policies.money import micros_to_cost
 from usage.amounts import amounts_of
 from usage.counters import BIG, Counter, Place
-from usage.entries import Answer, CallIn, ReservationInfo
+from usage.entries import Answer, CallIn, ReservationInfo, holding
 from usage.plans import Plan
 from usage.work import Entry, Work, stamp
 
@@ -139,16 +139,16 @@ def _reserve(
     found: Found,
 ) -> tuple[str, str]:
     """Hold what the call costs; return the reservation's id and body as JSON."""
-    holds = []
+    holds: list[str | int] = []
     for place, counter, cost in found:
         if cost > 0 and counter is not None:
             counter.held += cost
             counter.dirty = True
-            holds.append(f"{place.held}{cost}}}")
-    holding = f"[{','.join(holds)}]"
+            holds += place.held, cost
+    parts = tuple(holds)
     row_id, bot, key = work.new_id(), plan.bot, entry.item.key
     work.books.reservations[entry.account_id, row_id] = ReservationInfo(
-        row_id, bot.id, bot.project_id, request.user, request.model, holding
+        row_id, bot.id, bot.project_id, request.user, request.model, parts
     )
     seconds = request.ttl_seconds
     expires = stamp(work.now + timedelta(seconds=seconds))
@@ -156,7 +156,7 @@ def _reserve(
         "reservations",
         f'{{"id":"{row_id}",{plan.holder},"key_id":{key.quoted if key else "null"},'
         f'"amounts":{_sums(amounts, least=1)},'
-        f'"holds":{holding},"ttl_seconds":{seconds},"created_at":"{stamp(work.now)}",'
+        f'"holds":{holding(parts)},"ttl_seconds":{seconds},"created_at":"{stamp(work.now)}",'
         f'"expires_at":"{expires}","dispatched":false}}',
     )
     name = f'"{ids.encode_id("res", row_id)}"'
