@@ -19,6 +19,7 @@ from accounts.models import (
     Member,
     Person,
     Project,
+    SavedView,
 )
 from accounts.services import (
     add_member,
@@ -327,3 +328,15 @@ class HeartbeatAdmin(FactAdmin):
     list_display = ["part", "at"]
     search_fields = ["part"]
     ordering = ["part"]
+
+
+@admin.register(SavedView)
+class SavedViewAdmin(FactAdmin):
+    """The filters that people have given a name."""
+
+    list_display = ["name", "page", "person", "account", "created_at"]
+    list_filter = ["page", "account"]
+    list_select_related = ["account", "person"]
+    search_fields = ["name", "person__email", "account__slug"]
+    date_hierarchy = "created_at"
+    ordering = ["-id"]

@@ -167,6 +167,38 @@ class Member(PublicIdModel):
         return f"{self.person} ({self.role})"
 
 
+class SavedView(PublicIdModel):
+    """A filter of a page that a person has given a name, for themselves alone."""
+
+    prefix = "viw"
+
+    class Page(models.TextChoices):
+        USAGE = "usage", _("Usage")
+        DECISIONS = "decisions", _("Decisions")
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="saved_views")
+    person = models.ForeignKey(Person, models.CASCADE, related_name="saved_views")
+    page = models.CharField(max_length=16, choices=Page)
+    name = models.CharField(max_length=60)
+    query = models.CharField(max_length=2_000)
+    created_at = models.DateTimeField(default=now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "person", "page", "name"],
+                name="saved_view_name_is_unique",
+            ),
+            models.CheckConstraint(
+                condition=Q(page__in=["usage", "decisions"]),
+                name="saved_view_page_is_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Invitation(PublicIdModel):
     """An address that may become a member; open until accepted, revoked or expired."""
 

@@ -60,6 +60,7 @@ _REFUSALS: Final = (
     _("Only a usage policy can be simulated."),
     _("The endpoint is disabled; enable it first."),
     _("There is no such conversation."),
+    _("You have 20 views of this page; delete one first."),
     _("Somebody has acknowledged this alert already."),
     _("This alert is resolved already."),
     _("revision %(number)s restored: %(reason)s"),

@@ -23,6 +23,7 @@ from accounts.models import (
     Member,
     Person,
     Project,
+    SavedView,
 )
 from accounts.services.keys import is_live
 
@@ -221,6 +222,22 @@ def key_status(key: ApiKey, now: datetime) -> str:
     if key.revoked_at is not None:
         return "revoked"
     return "active" if is_live(key, now) else "expired"
+
+
+def saved_views(
+    account: Account, person: Person, page: str | None = None
+) -> QuerySet[SavedView]:
+    """Return the views that a person has saved in an account, by name."""
+    found = SavedView.objects.filter(account=account, person=person)
+    if page is not None:
+        found = found.filter(page=page)
+    return found.order_by("name", "id")
+
+
+def saved_view_of(account: Account, person: Person, public_id: str) -> SavedView:
+    """Return one view of a person. Raises NotFound."""
+    found = saved_views(account, person)
+    return _only(found.filter(id=_uuid(SavedView.prefix, public_id)))
 
 
 def changes(account: Account, target: str | None = None) -> QuerySet[ChangeRecord]:

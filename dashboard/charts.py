@@ -112,6 +112,29 @@ class Cut:
     split: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A threshold worth a try, and how many of the values reach it."""
+
+    threshold: int
+    reached: int
+
+
+def stops(values: Sequence[int], threshold: int) -> tuple[Stop, ...]:
+    """Return the thresholds at which the number of values that reach it changes.
+
+    They are round (two digits that count) and rise, from one that all reach to one
+    that none does; `threshold` itself is among them. None if there are no values.
+    """
+    held = [value for value in values if value > 0]
+    if not held:
+        return ()
+    found = {_above(value) for value in held} | {_below(min(held)), threshold}
+    return tuple(
+        Stop(at, sum(value >= at for value in held)) for at in sorted(found) if at > 0
+    )
+
+
 def gauge(*, used: int, held: int, threshold: int) -> Gauge:
     """Lay out a limit's gauge. A threshold of 0 is full from the beginning."""
     if threshold <= 0:
@@ -186,6 +209,18 @@ def ceiling(value: int) -> int:
         return 1
     power = 10 ** (len(str(value)) - 1)
     return next(step * power for step in (1, 2, 4, 5, 8, 10) if step * power >= value)
+
+
+def _above(value: int) -> int:
+    """Return the smallest number with two digits that count above a value."""
+    power = 10 ** max(0, len(str(value)) - 2)
+    return (value // power + 1) * power
+
+
+def _below(value: int) -> int:
+    """Return the greatest number with two digits that count up to a value."""
+    power = 10 ** max(0, len(str(value)) - 2)
+    return value // power * power
 
 
 def _strokes(

@@ -22,8 +22,6 @@ from usage.windows import calendar_bounds
 # How many bars there are of each unit; an hour's are the fullest hours of days.
 BARS: Final = {"week": 12, "month": 6, "quarter": 4, "year": 2}
 DAYS: Final = 30
-# Other thresholds, in per cent of the one that is written.
-SHARES: Final = (25, 50, 75, 100, 150, 200, 400)
 _HOUR: Final = 3_600
 _DAY: Final = 86_400
 _TICK: Final = timedelta(microseconds=1)
@@ -73,11 +71,9 @@ class PastWindows:
         return [(bucket, bar, n in over) for n, (bucket, bar) in enumerate(laid)]
 
     @property
-    def other_caps(self) -> list[tuple[int, int]]:
+    def stops(self) -> tuple[charts.Stop, ...]:
         """Other thresholds, and how many bars would have reached each."""
-        caps = [self.limit.threshold * share // 100 for share in SHARES]
-        values = [each.value for each in self.buckets if each.value]
-        return [(cap, sum(value >= cap for value in values)) for cap in caps if cap]
+        return charts.stops([each.value for each in self.buckets], self.limit.threshold)
 
     @property
     def reached(self) -> list[Bucket]:

@@ -1,9 +1,10 @@
 """Where policies are written: the form with what was sent, and the preview of it."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from django.http import Http404
+from django.http import Http404, QueryDict
 from django.utils.translation import gettext
 
 from accounts.errors import DomainError
@@ -11,14 +12,15 @@ from accounts.models import Bot, Project
 from accounts.selectors import bots, projects
 from alerts.selectors import webhooks
 from dashboard.age_chart import drawn_by_age
+from dashboard.past_windows import PastWindows, past_windows
 from dashboard.policy_draft import PolicyForm
 from dashboard.policy_forms import FORMS
-from dashboard.policy_previews import Draft, draft_of, due_of, past_of
+from dashboard.policy_previews import NOBODY, Draft, draft_of, due_of, past_of
 from dashboard.policy_starts import begun
 from dashboard.usage_form import UsageForm
 from dashboard.visits import Visit, said
 from policies.models import Policy
-from policies.rules import InvalidPolicy, parse
+from policies.rules import InvalidPolicy, parse, usage_rule
 
 Document = dict[str, Any]
 CHOICES: Final = 500
@@ -27,16 +29,33 @@ CHOICES: Final = 500
 def new_form(visit: Visit, kind: str) -> PolicyForm:
     """Return the form of a new policy, with what was sent or asked to begin with."""
     if visit.request.method == "POST":
-        return form_of(visit, kind, visit.request.POST, {})
+        return form_of(visit, kind, posted(visit), {})
     draft = begun(visit.account, kind, visit.request.GET.dict())
     return form_of(visit, kind, None, draft)
 
 
 def edit_form(visit: Visit, policy: Policy) -> PolicyForm:
     """Return the form of a policy, with what was sent or what it says."""
-    data = visit.request.POST if visit.request.method == "POST" else None
+    data = posted(visit) if visit.request.method == "POST" else None
     document, number = policy.document, policy.revision
     return form_of(visit, policy.type, data, document, policy, revision=number)
+
+
+def posted(visit: Visit) -> QueryDict:
+    """Return what was sent; a cap taken over from the preview is in its field.
+
+    `take` names the limit by its place among those with an amount: `0:1,000`.
+    """
+    sent = visit.request.POST
+    place, _, amount = sent.get("take", "").partition(":")
+    rows = [name for name in sent if re.fullmatch(r"limits-\d{1,2}-threshold", name)]
+    filled = [name for name in rows if sent[name].strip()]
+    if not amount or not re.fullmatch(r"\d{1,2}", place, re.ASCII):
+        return sent
+    changed = sent.copy()
+    for name in filled[int(place) : int(place) + 1]:
+        changed[name] = amount
+    return changed
 
 
 def form_of(
@@ -109,6 +128,27 @@ def past_shown(
         }
     except DomainError as error:
         return {"refused": said(error)}
+
+
+def slid(visit: Visit, form: PolicyForm, row: int) -> PastWindows | None:
+    """Return what the windows of the limit in a row held; None while it says none.
+
+    A limit without an amount is looked at as one of 1, so that the amount can be found.
+    """
+    if not isinstance(form, UsageForm) or not 0 <= row < len(form.limits):
+        return None
+    name = form.limits[row].add_prefix("threshold")
+    sent = posted(visit)
+    if not sent.get(name, "").strip():
+        changed = sent.copy()
+        changed[name] = "1"
+        form = form_of(visit, form.type_name, changed, form.before)
+    document = form.parsed(unnamed=gettext("Draft"))
+    if document is None or not isinstance(form, UsageForm) or row not in form.rows:
+        return None
+    rule = usage_rule(policy_id=NOBODY, revision=0, document=document)
+    limit = rule.limits[form.rows.index(row)]
+    return past_windows(visit.account, rule, limit, visit.now)
 
 
 def _offer_too(offered: list[Any], row: Bot | Project | None) -> None:

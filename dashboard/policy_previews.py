@@ -31,6 +31,8 @@ BOUNDARIES: Final = 3
 # More pictures than these say less.
 DRAWN: Final = 2
 MOST_BOTS: Final = 10
+# A draft's policy, of which there is none yet.
+NOBODY: Final = ids.encode_id("pol", UUID(int=0))
 # These change nothing of what would have happened.
 _WORDS: Final = ("name", "description", "rollout_mode", "alert_steps")
 
@@ -124,8 +126,7 @@ def others(account: Account) -> Sequence[Policy]:
 
 
 def _rule(document: Document) -> UsageRule:
-    nobody = ids.encode_id("pol", UUID(int=0))
-    return usage_rule(policy_id=nobody, revision=0, document=document)
+    return usage_rule(policy_id=NOBODY, revision=0, document=document)
 
 
 def _ahead(

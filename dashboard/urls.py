@@ -28,6 +28,7 @@ from dashboard.pages import (
     start,
     status,
     usage,
+    views,
     webhooks,
 )
 
@@ -45,6 +46,7 @@ account_pages: list[URLPattern | URLResolver] = [
     path("start/finish/", start.finish, name="start-finish"),
     path("usage/", usage.usage, name="usage"),
     path("usage/export.<slug:form>", usage.export, name="usage-export"),
+    path("views/", views.listing, name="views"),
     path("policies/", policies.listing, name="policies"),
     path("policies/mode/", policy_modes.several, name="policies-mode"),
     path("policies/new/", policy_edits.choose, name="policy-new"),
@@ -58,6 +60,16 @@ account_pages: list[URLPattern | URLResolver] = [
         "policies/new/<slug:kind>/past/",
         policy_drafts.past_of_new,
         name="policy-past-new",
+    ),
+    path(
+        "policies/new/<slug:kind>/slide/<int:number>/",
+        policy_drafts.slide_of_new,
+        name="policy-slide-new",
+    ),
+    path(
+        "policies/<slug:policy_id>/slide/<int:number>/",
+        policy_drafts.slide_of_edit,
+        name="policy-slide",
     ),
     path(
         "policies/<slug:policy_id>/preview/",

@@ -9,11 +9,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import CharField, QuerySet, Value
+from django.db.models import CharField, F, QuerySet, Value
 from django.utils.translation import gettext
 
 from accounts import ids
-from accounts.models import Account
+from accounts.models import Account, SavedView
 from accounts.selectors import bots, keys, projects
 from dashboard.usage_query import Asked
 from usage.reports import Group, Report, Sums, grain_of, slices_of
@@ -23,17 +23,21 @@ GROUPS_SHOWN = 6
 # What a filter offers of each kind; what is not among them can be typed.
 OFFERED = 300
 
-_PREFIX = {"project": "prj", "bot": "bot", "key": "key"}
+_PREFIX = {"project": "prj", "bot": "bot", "key": "key", "view": "viw"}
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A bot, a project or a key that a filter offers; `group` is its row's id."""
+    """A bot, a project or a key that a filter offers; `group` is its row's id.
+
+    Or a saved view, with its `query`.
+    """
 
     kind: str
     group: UUID
     id: str
     name: str
+    query: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,24 +69,34 @@ class Used:
     unpriced: int
 
 
-def offered(account: Account, *, with_keys: bool) -> list[Named]:
-    """Return what people may filter by, by name."""
+def offered(
+    account: Account,
+    *,
+    with_keys: bool,
+    views: QuerySet[SavedView] | None = None,
+) -> list[Named]:
+    """Return what people may filter by, by name; with saved `views`, these too."""
     kinds: list[tuple[str, QuerySet[Any]]] = [
         ("bot", bots(account)),
         ("project", projects(account)),
     ]
     if with_keys:
         kinds.append(("key", keys(account)))
+    if views is not None:
+        kinds.append(("view", views))
     first, *others = [
-        rows.annotate(kind=Value(kind, output_field=CharField()))
+        rows.annotate(
+            kind=Value(kind, output_field=CharField()),
+            text=F("query") if kind == "view" else Value("", CharField()),
+        )
         .order_by("name", "id")
-        .values_list("kind", "id", "name")[:OFFERED]
+        .values_list("kind", "id", "name", "text")[:OFFERED]
         for kind, rows in kinds
     ]
     found = first.union(*others, all=True)
     return [
-        Named(kind, key, ids.encode_id(_PREFIX[kind], key), name)
-        for kind, key, name in found
+        Named(kind, key, ids.encode_id(_PREFIX[kind], key), name, text)
+        for kind, key, name, text in found
     ]
 
 

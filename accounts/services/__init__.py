@@ -34,6 +34,7 @@ from accounts.services.tenants import (
     finish_start,
     open_account,
 )
+from accounts.services.views import delete_view, save_view
 
 __all__ = [
     "accept_invitation",
@@ -46,6 +47,7 @@ __all__ = [
     "create_bot",
     "create_key",
     "create_project",
+    "delete_view",
     "finish_start",
     "invite",
     "open_account",
@@ -53,6 +55,7 @@ __all__ = [
     "revoke_key",
     "revoke_keys_of_bot",
     "rotate_key",
+    "save_view",
     "set_bot_state",
     "touch_key",
     "update_bot",

@@ -11,6 +11,7 @@ from audit.models import DecisionRecord
 from dashboard.decision_filters import Chosen, chosen_by
 from dashboard.fragments import sent_by, wants_part
 from dashboard.paging import page_of
+from dashboard.saved_views import views_of
 from dashboard.visits import Visit, page, render
 from policies.explanations import explained
 from retention.cutoff import DECISION_DAYS
@@ -56,6 +57,7 @@ def _context(visit: Visit, chosen: Chosen, found: dict[str, Any]) -> dict[str, A
     return {
         "chosen": chosen,
         "names": chosen.bot_names,
+        "views": views_of(visit, "decisions", chosen.query),
         "live": "live" in visit.request.GET and "after" not in visit.request.GET,
         "csv": chosen.export(visit.account, "csv"),
         "ndjson": chosen.export(visit.account, "ndjson"),

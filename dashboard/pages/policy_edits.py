@@ -78,7 +78,7 @@ def edit(visit: Visit, policy_id: str) -> HttpResponse:
 
 
 def _only_shown(visit: Visit) -> bool:
-    asked = {"add_limit", "preview"} & set(visit.request.POST)
+    asked = {"add_limit", "preview", "take"} & set(visit.request.POST)
     return visit.request.method != "POST" or bool(asked)
 
 
@@ -186,7 +186,8 @@ def _show(
         "merged": merged,
         "zones": sorted(timezones()) if kind == Policy.Type.USAGE else (),
         **look(visit, form, policy),
-        **(past_shown(visit, form, policy) if "preview" in posted else {}),
+        **(past_shown(visit, form, policy) if {"preview", "take"} & {*posted} else {}),
+        "taken": "take" in posted,
     }
     template = f"policy_form_{kind}.html"
     return render(visit, template, context, place="policies", status=status)

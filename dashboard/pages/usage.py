@@ -6,7 +6,9 @@ from typing import Any, Final
 
 from django.http import Http404, HttpResponse, JsonResponse
 
+from accounts.selectors import saved_views
 from accounts.tables import csv_text
+from dashboard.saved_views import views_of
 from dashboard.usage_caps import focus
 from dashboard.usage_picture import (
     Picture,
@@ -45,6 +47,9 @@ def usage(visit: Visit) -> HttpResponse:
             for kind in ("bot", "project", "key")
         },
         "strange": _strange(wanted, known),
+        "views": views_of(
+            visit, "usage", wanted.query(), [e for e in known if e.kind == "view"]
+        ),
         "site": visit.request.build_absolute_uri("/").rstrip("/"),
         **({} if shown.is_empty else _drawn(visit, shown)),
     }
@@ -72,7 +77,8 @@ def export(visit: Visit, form: str) -> HttpResponse:
 def _wanted(visit: Visit) -> tuple[Asked, list[Named]]:
     facts = visit.may_audit
     wanted = asked(visit.request.GET, visit.account, visit.now, with_keys=facts)
-    return wanted, offered(visit.account, with_keys=facts)
+    views = saved_views(visit.account, visit.person, "usage")
+    return wanted, offered(visit.account, with_keys=facts, views=views)
 
 
 def _drawn(visit: Visit, shown: Picture) -> dict[str, Any]:

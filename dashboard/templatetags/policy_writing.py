@@ -1,7 +1,7 @@
 """What the previews of policies say: spans, moments, and what a bar stands for."""
 
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from django import template
 from django.utils import timezone
@@ -10,7 +10,10 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from dashboard.amounts import amount_text, duration_text, unit_text
+from dashboard.charts import Stop
 from dashboard.past_windows import Bucket, PastWindows
+from dashboard.policy_fields import amount_shown
+from policies.rules import micros_to_cost
 
 register = template.Library()
 
@@ -24,6 +27,13 @@ _PER: Final = {
     "year": _("%(what)s of each year"),
     "total": _("%(what)s in all, counted from 30 days ago"),
 }
+_REACHED: Final = {
+    "week": _("%(cap)s: reached in %(times)s of %(all)s weeks"),
+    "month": _("%(cap)s: reached in %(times)s of %(all)s months"),
+    "quarter": _("%(cap)s: reached in %(times)s of %(all)s quarters"),
+    "year": _("%(cap)s: reached in %(times)s of %(all)s years"),
+}
+_ON_DAYS: Final = _("%(cap)s: reached on %(times)s of %(all)s days")
 _LONG: Final = {"month": "M Y", "quarter": "M Y", "year": "Y"}
 
 
@@ -75,3 +85,51 @@ def past_summary(past: PastWindows) -> str:
         "cap": cap,
     }
     return f"{told} {times}"
+
+
+@register.filter
+def stop_text(stop: Stop, past: PastWindows) -> str:
+    """Say how often a threshold would have been reached."""
+    return str(_REACHED.get(past.per, _ON_DAYS)) % {
+        "cap": amount_text(past.limit.metric, stop.threshold),
+        "times": stop.reached,
+        "all": len(past.buckets),
+    }
+
+
+@register.filter
+def stops_data(past: PastWindows) -> list[dict[str, Any]]:
+    """Return what the script of the slider needs: what to write, and what to say."""
+    return [
+        {
+            "at": _plain(stop, past),
+            "text": stop_shown(stop, past),
+            "said": stop_text(stop, past),
+        }
+        for stop in past.stops
+    ]
+
+
+@register.filter
+def stop_shown(stop: Stop, past: PastWindows) -> str:
+    """Show a threshold as the field of the form takes it."""
+    if past.limit.metric == "cost":
+        return str(micros_to_cost(stop.threshold))
+    return amount_shown(past.limit.metric, stop.threshold)
+
+
+@register.filter
+def stop_place(past: PastWindows) -> int:
+    """Return where among the stops the threshold is that is written."""
+    return [each.threshold for each in past.stops].index(past.limit.threshold)
+
+
+def _plain(stop: Stop, past: PastWindows) -> float:
+    micros = 1_000_000 if past.limit.metric == "cost" else 1
+    return stop.threshold / micros
+
+
+@register.filter
+def words_of(text: str) -> list[str]:
+    """Return the words of a text."""
+    return text.split()

@@ -13,6 +13,8 @@ def plain_pages(slug):
         "usage/",
         "standing/",
         "usage/?group=bot&previous=1",
+        "views/",
+        "views/?of=usage&query=metric%3Dcost",
     ]
     names += ["retention/due/", "retention/runs/", "retention/holds/"]
     return [at + name for name in names]

@@ -79,6 +79,38 @@ def test_a_hatch_stays_within_what_is_held(used, held, threshold):
         assert min(abs(radius - 45.5), abs(radius - 54.5)) < 0.02
 
 
+@pytest.mark.parametrize(
+    ("values", "threshold", "expected"),
+    [
+        ([], 50, []),
+        ([0, 0], 50, []),
+        ([7], 7, [(7, 1), (8, 0)]),
+        ([99, 0, 5], 40, [(5, 2), (6, 1), (40, 1), (100, 0)]),
+        ([48_210], 0, [(48_000, 1), (49_000, 0)]),
+        ([1200, 1250, 300], 1000, [(300, 3), (310, 2), (1000, 2), (1300, 0)]),
+    ],
+)
+def test_stops(values, threshold, expected):
+    found = charts.stops(values, threshold)
+    assert [(each.threshold, each.reached) for each in found] == expected
+
+
+@given(values=st.lists(AMOUNTS, max_size=40), threshold=AMOUNTS)
+def test_stops_go_from_all_to_none(values, threshold):
+    found = charts.stops(values, threshold)
+    held = [value for value in values if value]
+    assert bool(found) == bool(held)
+    if not found:
+        return
+    thresholds = [each.threshold for each in found]
+    reached = [each.reached for each in found]
+    assert thresholds == sorted(set(thresholds))
+    assert reached == sorted(reached, reverse=True)
+    assert reached[-1] == sum(value >= thresholds[-1] for value in held)
+    assert reached[0] == len(held) or threshold < min(held)
+    assert threshold in thresholds or threshold == 0
+
+
 @given(values=st.lists(AMOUNTS, max_size=60))
 def test_bars_stay_on_the_canvas(values):
     chart = charts.bars(values)

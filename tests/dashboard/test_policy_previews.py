@@ -1,5 +1,7 @@
 """The live preview of the policy form says what the policy would mean."""
 
+import html
+import json
 import re
 from datetime import timedelta
 from uuid import uuid4
@@ -244,3 +246,74 @@ def test_a_span_of_two_days_holds_both(account, bot, now):
     used(account, bot, now, 1, 10, 100)
     window = {"kind": "rolling", "seconds": 25 * 3600}
     assert past_peaks(account, now, window, [])[0] == 110
+
+
+def stops_in(answer):
+    found = re.search(r"<div hidden data-stops>(.*?)</div>", text_of(answer), re.DOTALL)
+    return json.loads(html.unescape(found[1])) if found else []
+
+
+@pytest.mark.django_db
+def test_a_slider_says_how_often_each_threshold_was_reached(browser, account, bot, now):
+    used(account, bot, now, 1_000, 950, 10)
+    answer = browser.post(f"{NEW}/usage/slide/1/", TOKENS)
+    stops = stops_in(answer)
+    assert [(each["text"], each["at"]) for each in stops] == [
+        ("10", 10),
+        ("11", 11),
+        ("900", 900),
+        ("960", 960),
+        ("1,100", 1_100),
+    ]
+    assert stops[2]["said"] == "900 tokens: reached on 2 of 30 days"
+    assert 'data-slide="id_limits-0-threshold"' in text_of(answer)
+    assert 'max="4" value="2"' in text_of(answer)
+    assert stops[2]["said"] in plain(answer)
+    # Before an amount is typed, it helps to find one.
+    blank = {**TOKENS, "limits-0-threshold": ""}
+    assert len(stops_in(browser.post(f"{NEW}/usage/slide/1/", blank))) == 5
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("row", "changes"),
+    [
+        (1, {}),
+        (2, {}),
+        (99, {}),
+        (1, {"limits-0-window": "rolling", "limits-0-length": "x"}),
+        (1, {"limits-0-threshold": "many"}),
+        (1, {"bot": "bot_x"}),
+    ],
+)
+def test_without_a_past_there_is_no_slider(browser, row, changes):
+    answer = browser.post(f"{NEW}/usage/slide/{row}/", {**TOKENS, **changes})
+    assert answer.status_code == 200
+    assert stops_in(answer) == []
+
+
+@pytest.mark.django_db
+def test_a_slider_of_money_is_in_dollars(browser, account, bot, now, policy):
+    used(account, bot, now, 5)
+    HourlyRollup.objects.update(cost=2_345_600)
+    changes = {"limits-0-metric": "cost", "limits-0-threshold": "$1.50"}
+    at = f"/app/acme/policies/{policy.public_id}/slide/1/"
+    stops = stops_in(browser.post(at, {**TOKENS, **changes}))
+    assert [each["text"] for each in stops] == ["1.5", "2.3", "2.4"]
+    assert [each["at"] for each in stops] == [1.5, 2.3, 2.4]
+
+
+@pytest.mark.django_db
+def test_another_cap_is_taken_over_without_javascript(browser, account, bot, now):
+    used(account, bot, now, 1_000, 950, 10)
+    shown = text_of(browser.post(f"{NEW}/usage/", {**TOKENS, "preview": "1"}))
+    assert 'name="take" value="0:960"' in shown
+    answer = browser.post(f"{NEW}/usage/", {**TOKENS, "take": "0:960"})
+    assert answer.status_code == 200
+    assert 'name="limits-0-threshold" value="960"' in text_of(answer)
+    assert "1 of 30 reached the cap of 960 tokens" in plain(answer)
+    assert not Policy.objects.exists()
+    for strange in ("", "x", "7:5", "0:", "0:many", "\x00:1", "-1:5"):
+        sent = {**TOKENS, "take": strange}
+        assert browser.post(f"{NEW}/usage/", sent).status_code == 200
+        assert not Policy.objects.exists()

@@ -149,6 +149,7 @@ PAGES = """
 /app/{slug}/settings/                                        opav
 /app/{slug}/standing/                                        opav
 /app/{slug}/usage/                                           opav
+/app/{slug}/views/                                           opav
 /app/{slug}/usage/export.{form}                              opav
 /app/{slug}/settings/save/                                   o
 /app/{slug}/settings/invite/                                 o
@@ -169,6 +170,8 @@ PAGES = """
 /app/{slug}/policies/{policy_id}/                            opav
 /app/{slug}/policies/{policy_id}/archive/                    op
 /app/{slug}/policies/{policy_id}/blocks/{block_id}/clear/    op
+/app/{slug}/policies/new/{kind}/slide/{number}/              op
+/app/{slug}/policies/{policy_id}/slide/{number}/             op
 /app/{slug}/policies/mode/                                   op
 /app/{slug}/policies/{policy_id}/mode/                       op
 /app/{slug}/policies/{policy_id}/edit/                       op
