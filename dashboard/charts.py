@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 NEAR_PERCENT: Final = 80
+MANY_PERCENT: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,11 @@ class Gauge:
     held: float
     percent: int
     level: str
+
+    @property
+    def percent_text(self) -> str:
+        """The percent in few digits: far above the threshold they say nothing more."""
+        return f"{self.percent}" if self.percent < MANY_PERCENT else f"{MANY_PERCENT}+"
 
     @property
     def used_dash(self) -> str:

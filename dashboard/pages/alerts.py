@@ -50,8 +50,6 @@ KINDS: Final = (
 CHOICES: Final = 500
 # Of how many policies the nearest is looked for.
 NEAR: Final = 100
-# From here on the exact per cent says nothing more.
-MANY: Final = 10_000
 
 
 class InboxForm(forms.Form):
@@ -77,8 +75,7 @@ class Row:
     @property
     def percent(self) -> str:
         """What is used of the threshold, in per cent, in few digits."""
-        percent = 0 if self.drawn is None else self.drawn.percent
-        return f"{percent}" if percent < MANY else f"{MANY}+"
+        return "0" if self.drawn is None else self.drawn.percent_text
 
     @property
     def step_dash(self) -> str:

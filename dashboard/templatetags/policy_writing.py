@@ -90,24 +90,28 @@ def past_summary(past: PastWindows) -> str:
 @register.filter
 def stop_text(stop: Stop, past: PastWindows) -> str:
     """Say how often a threshold would have been reached."""
-    return str(_REACHED.get(past.per, _ON_DAYS)) % {
-        "cap": amount_text(past.limit.metric, stop.threshold),
-        "times": stop.reached,
-        "all": len(past.buckets),
-    }
+    cap = amount_text(past.limit.metric, stop.threshold)
+    return _reached(past, cap, str(stop.reached))
 
 
 @register.filter
-def stops_data(past: PastWindows) -> list[dict[str, Any]]:
-    """Return what the script of the slider needs: what to write, and what to say."""
-    return [
-        {
-            "at": _plain(stop, past),
-            "text": stop_shown(stop, past),
-            "said": stop_text(stop, past),
-        }
-        for stop in past.stops
-    ]
+def stops_data(past: PastWindows) -> dict[str, Any]:
+    """Return what the script of the slider needs: what to write, and what to say.
+
+    `typed` is said of an amount between two stops, which `values` are counted for.
+    """
+    return {
+        "stops": [
+            {
+                "at": _plain(stop.threshold, past),
+                "text": stop_shown(stop, past),
+                "said": stop_text(stop, past),
+            }
+            for stop in past.stops
+        ],
+        "values": [_plain(each.value, past) for each in past.buckets if each.value],
+        "typed": _reached(past, "{cap}", "{times}"),
+    }
 
 
 @register.filter
@@ -124,9 +128,13 @@ def stop_place(past: PastWindows) -> int:
     return [each.threshold for each in past.stops].index(past.limit.threshold)
 
 
-def _plain(stop: Stop, past: PastWindows) -> float:
-    micros = 1_000_000 if past.limit.metric == "cost" else 1
-    return stop.threshold / micros
+def _plain(amount: int, past: PastWindows) -> float:
+    return amount / 1_000_000 if past.limit.metric == "cost" else amount
+
+
+def _reached(past: PastWindows, cap: str, times: str) -> str:
+    values = {"cap": cap, "times": times, "all": len(past.buckets)}
+    return str(_REACHED.get(past.per, _ON_DAYS)) % values
 
 
 @register.filter

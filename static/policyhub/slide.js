@@ -1,33 +1,38 @@
 // A slider beside a threshold: it writes the amount into the field, and says how often
 // that would have been reached. The preview follows the field, as if it were typed.
-const stopsOf = (box) => JSON.parse(box.querySelector("[data-stops]").textContent);
+const read = (box) => JSON.parse(box.querySelector("[data-stops]").textContent);
 
-function say(box, stop) {
-  const range = box.querySelector("input");
-  box.querySelector("output").textContent = stop ? stop.said : "";
-  range.setAttribute("aria-valuetext", stop ? stop.said : "");
+function say(box, said) {
+  box.querySelector("output").textContent = said;
+  box.querySelector("input").setAttribute("aria-valuetext", said);
+}
+
+function typed(box, text) {
+  const { stops, values, typed: said } = read(box);
+  const amount = Number(text.replace(/[,_\s$]/g, ""));
+  if (!(amount > 0)) return say(box, "");
+  const above = stops.findIndex((each) => each.at >= amount);
+  box.querySelector("input").value = above < 0 ? stops.length - 1 : above;
+  if (stops[above]?.at === amount) return say(box, stops[above].said);
+  const times = values.filter((each) => each >= amount).length;
+  say(box, said.replace("{cap}", text.trim()).replace("{times}", times));
 }
 
 // Before the form hears of it, so that it sends what the slider has written.
 document.addEventListener("input", ({ target }) => {
   const box = target.closest?.("[data-slide]");
   if (box) {
-    const stop = stopsOf(box)[Number(target.value)];
+    const stop = read(box).stops[Number(target.value)];
     document.getElementById(box.dataset.slide).value = stop.text;
-    say(box, stop);
+    say(box, stop.said);
     return;
   }
   const beside = target.id && document.querySelector(`[data-slide="${CSS.escape(target.id)}"]`);
-  if (!beside) return;
-  const typed = Number(target.value.replace(/[,_\s$]/g, ""));
-  const stops = stopsOf(beside);
-  const above = stops.findIndex((each) => each.at >= typed);
-  beside.querySelector("input").value = above < 0 ? stops.length - 1 : above;
-  say(beside, stops.find((each) => each.at === typed));
+  if (beside) typed(beside, target.value);
 }, true);
 
 document.addEventListener("htmx:load", ({ target }) => {
-  for (const box of target.querySelectorAll?.("[data-slide]") ?? []) {
-    say(box, stopsOf(box)[Number(box.querySelector("input").value)]);
+  for (const box of target.parentElement?.querySelectorAll("[data-slide]") ?? []) {
+    typed(box, document.getElementById(box.dataset.slide).value);
   }
 });

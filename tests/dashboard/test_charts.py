@@ -38,6 +38,14 @@ def test_gauge_stays_on_its_arc(used, held, threshold):
     assert (drawn.level == "over") == (used >= threshold)
 
 
+@pytest.mark.parametrize(
+    ("used", "expected"),
+    [(0, "0"), (9_999, "999"), (10_000, "1000+"), (2**53, "1000+")],
+)
+def test_percents_stay_short(used, expected):
+    assert charts.gauge(used=used, held=0, threshold=1000).percent_text == expected
+
+
 def test_dashes_of_an_arc():
     drawn = charts.gauge(used=250, held=100, threshold=1000)
     assert drawn.used_dash == "25 100"

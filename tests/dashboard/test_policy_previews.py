@@ -112,8 +112,8 @@ def test_what_it_would_have_done(browser, account, bot, now):
     assert "Would have fired 2 times" in plain(answer)
     assert "2 of 30 reached the cap of 900 tokens" in plain(answer)
     assert text_of(answer).count("bar-mark over") == 2
-    assert "450 tokens 3 of 30" in plain(answer)
-    assert "1,350 tokens 0 of 30" in plain(answer)
+    assert "800 tokens 3 of 30" in plain(answer)
+    assert "1,100 tokens 0 of 30" in plain(answer)
 
 
 @pytest.mark.django_db
@@ -250,7 +250,7 @@ def test_a_span_of_two_days_holds_both(account, bot, now):
 
 def stops_in(answer):
     found = re.search(r"<div hidden data-stops>(.*?)</div>", text_of(answer), re.DOTALL)
-    return json.loads(html.unescape(found[1])) if found else []
+    return json.loads(html.unescape(found[1]))["stops"] if found else []
 
 
 @pytest.mark.django_db

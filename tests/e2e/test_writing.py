@@ -56,3 +56,23 @@ def test_the_preview_follows_what_is_typed(form):
     form.get_by_role("button", name="Write the policy").click()
     form.wait_for_url("**/policies/pol_*/")
     assert "Heavy days, renamed" in form.locator("h1").inner_text()
+
+
+def test_a_slider_moves_the_threshold(form):
+    field = form.locator("#id_limits-0-threshold")
+    slider = form.locator("[data-slide] input")
+    slider.wait_for()
+    told = form.locator("[data-slide] output")
+    before = field.input_value()
+    slider.focus()
+    with form.expect_response("**/preview/"):
+        form.keyboard.press("Home")
+    assert field.input_value() != before
+    assert told.inner_text().startswith(field.input_value())
+    assert slider.get_attribute("aria-valuetext") == told.inner_text()
+    # It stays under the hand while the preview is renewed.
+    form.locator("#preview .said", has_text=field.input_value()).wait_for()
+    assert slider.evaluate("each => each === document.activeElement")
+    field.fill("2")
+    assert told.inner_text().startswith("2")
+    assert slider.input_value() == "0"
