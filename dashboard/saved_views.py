@@ -76,8 +76,10 @@ def may_see(visit: Visit, page: str) -> bool:
 
 
 def tidied(visit: Visit, page: str, query: str) -> str:
-    """Return what a page knows of a query, as the page writes it."""
+    """Return what a page knows of a query, as the page writes it; nothing of none."""
     given = QueryDict(query[:LONGEST])
+    if not given:
+        return ""
     if page == SavedView.Page.USAGE:
         wanted = asked(given, visit.account, visit.now, with_keys=visit.may_audit)
         return wanted.query().removeprefix("?")

@@ -48,7 +48,11 @@ def usage(visit: Visit) -> HttpResponse:
         },
         "strange": _strange(wanted, known),
         "views": views_of(
-            visit, "usage", wanted.query(), [e for e in known if e.kind == "view"]
+            visit,
+            "usage",
+            # What nobody has chosen is no view to be saved.
+            wanted.query() if visit.request.GET else "",
+            [each for each in known if each.kind == "view"],
         ),
         "site": visit.request.build_absolute_uri("/").rstrip("/"),
         **({} if shown.is_empty else _drawn(visit, shown)),

@@ -49,6 +49,12 @@ def test_decisions_have_views_of_their_own(browser, account):
     assert ">Spend by bot</a>" not in page
 
 
+def test_what_nobody_has_chosen_is_no_view(browser, account):
+    for at in ("/app/acme/usage/", "/app/acme/decisions/", AT):
+        assert "Save this view" not in browser.get(at).content.decode()
+    assert saved(browser, "Plain", "").status_code == 422
+
+
 def test_a_name_is_used_once(browser, account):
     saved(browser)
     saved(browser, query="metric=calls")
