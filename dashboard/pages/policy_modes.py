@@ -19,10 +19,15 @@ def several(visit: Visit) -> HttpResponse:
     sent = visit.request.POST or visit.request.GET
     seen = policy_modes.seen_by(sent.getlist("policy"))
     rows = policy_modes.chosen_of(visit, seen)
+    if visit.request.method == "POST":
+        return _switch(visit, rows, seen)
     mode = sent.get("mode", "")
-    if visit.request.method != "POST":
-        return _ask(visit, rows, mode, SwitchForm(initial={"mode": mode}))
+    return _ask(visit, rows, mode, SwitchForm(initial={"mode": mode}))
+
+
+def _switch(visit: Visit, rows: Sequence[Policy], seen: dict[str, int]) -> HttpResponse:
     form = SwitchForm(visit.request.POST)
+    mode = visit.request.POST.get("mode", "")
     if not rows or not form.is_valid():
         return _ask(visit, rows, mode, form, status=422)
     found = policy_modes.switch_all(visit, rows, seen, **form.cleaned_data)
