@@ -106,3 +106,23 @@ def document() -> dict:
         ],
         "actions": {"throttle": {}},
     }
+
+
+@pytest.fixture
+def used(acme, bot):
+    """Say what was used: one rollup, and the summaries of the account anew."""
+    from tests.api.used import MARCH, use
+
+    def say(at=MARCH, *, account=acme, by=bot, **values):
+        use(at, account=account, by=by, **values)
+
+    return say
+
+
+@pytest.fixture
+def other(acme):
+    from accounts.actors import SYSTEM
+    from accounts.services import create_bot
+    from tests.api.used import MARCH
+
+    return create_bot(account=acme, name="=Other", actor=SYSTEM, now=MARCH)

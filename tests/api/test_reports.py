@@ -1,65 +1,17 @@
-"""Usage over time and by group: buckets, filters, tables, who sees what."""
+"""Usage over time: buckets, groups, filters, who sees what."""
 
-import csv
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
-from accounts import ids
 from accounts.actors import SYSTEM
 from accounts.models import Member
-from accounts.services import create_account, create_bot, create_key, create_project
+from accounts.services import create_bot, create_key, create_project
 from tests.api.client import assert_problem, key_api, person_api
+from tests.api.used import DAY, HOUR, MARCH, march, rows
 from usage import summaries
-from usage.models import HourlyRollup
 
 pytestmark = pytest.mark.django_db
-
-MARCH = datetime(2026, 3, 1, tzinfo=UTC)
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-
-
-@pytest.fixture
-def used(acme, bot):
-    """Say what was used: one rollup, and the summaries of the account anew."""
-
-    def use(at=MARCH, *, account=acme, by=bot, **values):
-        given = {"calls": 1, "events": 1, "tokens": 100, "cost": 1000}
-        HourlyRollup.objects.create(
-            id=ids.new_id(at),
-            account=account,
-            bot=by,
-            hour=at,
-            project_id=values.pop("project_id", by.project_id),
-            **given | values,
-        )
-        account.summaries.all().delete()
-        summaries.SummaryZone.objects.filter(account=account).delete()
-        summaries.rebuild_stale()
-
-    return use
-
-
-@pytest.fixture
-def other(acme):
-    return create_bot(account=acme, name="=Other", actor=SYSTEM, now=MARCH)
-
-
-def rows(answer):
-    assert answer.status_code == 200, answer.content
-    return answer.json()["data"]
-
-
-def table(answer):
-    assert answer.status_code == 200, answer.content
-    assert answer["Content-Type"] == "text/csv; charset=utf-8"
-    assert answer["Content-Disposition"].startswith('attachment; filename="')
-    return list(csv.DictReader(answer.content.decode().splitlines()))
-
-
-def march(api, **query):
-    named = "&".join(f"{name.rstrip('_')}={value}" for name, value in query.items())
-    return api.get(f"/usage/series?from=2026-03-01&to=2026-03-04&{named}")
 
 
 def test_every_bucket_is_there_also_without_usage(api, used):
@@ -250,80 +202,6 @@ def test_without_a_range_the_bucket_under_way_is_the_last(api):
         assert datetime.fromisoformat(found[-1]["end"]) >= now
 
 
-def test_attribution_counts_what_has_no_price(api, bot, other, used):
-    used(tokens=300, cost=3000, unpriced=1, events=3, calls=3)
-    used(by=other, tokens=900, cost=0, unpriced=2, events=2, calls=2)
-    used(MARCH - DAY, tokens=10**6)
-    answer = api.get("/usage/attribution?period=2026-03").json()
-
-    first, second = answer["data"]
-    assert (first["cost"], first["unpriced"], first["share"]) == ("0.003", 1, 1.0)
-    assert (second["cost"], second["unpriced"], second["share"]) == (None, 2, 0.0)
-    assert (answer["totals"]["cost"], answer["totals"]["tokens"]) == ("0.003", 1200)
-    assert answer["totals"]["unpriced"] == 3
-    assert (answer["from"], answer["to"]) == (
-        "2026-03-01T00:00:00Z",
-        "2026-04-01T00:00:00Z",
-    )
-    by_tokens = api.get("/usage/attribution?period=2026-03&order=tokens").json()
-    assert [row["share"] for row in by_tokens["data"]] == [0.75, 0.25]
-
-
-@pytest.mark.parametrize(
-    ("query", "tokens"),
-    [
-        ("period=2026", 111),
-        ("period=2026-03", 110),
-        ("period=2026-03-02", 100),
-        ("from=2026-03-01&to=2026-03-02", 10),
-        ("from=2026-03-01T05:00:00Z&to=2026-03-02T05:00:00Z", 100),
-        ("from=2026-02-28T23:00:00Z", 111),
-        ("from=2026-02-28T23:40:00Z&to=2026-03-01T00:20:00Z", 11),
-    ],
-)
-def test_periods(api, used, query, tokens):
-    for n, moment in enumerate((MARCH - HOUR, MARCH, MARCH + DAY)):
-        used(moment, tokens=10**n)
-    answer = api.get(f"/usage/attribution?{query}").json()
-
-    assert answer["totals"]["tokens"] == tokens
-    assert sum(row["tokens"] for row in answer["data"]) == tokens
-
-
-def test_a_table_is_answered_and_its_formulas_are_defused(api, bot, other, used):
-    used(user="=HYPERLINK(1)", tokens=5)
-    used(user="@x", cost=1, by=other)
-    for n in range(3):
-        used(user=f"u{n}", cost=0)
-    path = "/usage/attribution?period=2026-03&group_by=user&limit=2"
-    found = table(api.get(f"{path}&format=csv"))
-
-    assert [row["group"] for row in found] == ["'=HYPERLINK(1)", "'@x", ""]
-    first = found[0]
-    assert (first["name"], first["share"]) == ("'=HYPERLINK(1)", "0.999001")
-    assert (first["tokens"], first["cost"], first["unpriced"]) == ("5", "0.001", "0")
-    assert found[2]["name"] == "(other)"
-    assert table(api.get(path, Accept="text/csv")) == found
-    bots = table(api.get("/usage/attribution?period=2026-03&format=csv"))
-    assert bots[1]["name"] == "'=Other"
-    series = table(march(api, format="csv", metrics="tokens"))
-    assert [row["tokens"] for row in series] == ["405", "0", "0"]
-    assert list(series[0]) == ["start", "end", "tokens"]
-
-
-def test_an_error_is_a_problem_also_for_a_table(api):
-    for path in ("series?bucket=x", "attribution?group_by=x"):
-        name = "bucket" if "bucket" in path else "group_by"
-        answer = api.get(f"/usage/{path}&format=csv")
-        assert_problem(answer, 422, "invalid_query", f"/{name}")
-    refused = key_api_without(api).get("/usage/series", Accept="text/csv")
-    assert refused.status_code == 401
-
-
-def key_api_without(api):
-    return type(api)({"Authorization": "Bearer phk_live_no"})
-
-
 @pytest.mark.parametrize(
     ("query", "name"),
     [
@@ -348,27 +226,6 @@ def key_api_without(api):
 )
 def test_a_series_that_cannot_be_is_refused(api, query, name):
     answer = api.get(f"/usage/series?{query}")
-    assert_problem(answer, 422, "invalid_query", f"/{name}")
-
-
-@pytest.mark.parametrize(
-    ("query", "name"),
-    [
-        ("period=03-2026", "period"),
-        ("period=2026-13", "period"),
-        ("period=0001", "period"),
-        ("period=9999", "period"),
-        ("period=2026-03&from=2026-03-01", "period"),
-        ("to=2026-03-01", "from"),
-        ("from=2026-03-02&to=2026-03-01", "from"),
-        ("order=name", "order"),
-        ("group_by=", "group_by"),
-        ("limit=1001", "limit"),
-        ("bucket=day", "bucket"),
-    ],
-)
-def test_an_attribution_that_cannot_be_is_refused(api, query, name):
-    answer = api.get(f"/usage/attribution?{query}")
     assert_problem(answer, 422, "invalid_query", f"/{name}")
 
 
@@ -441,12 +298,3 @@ def test_an_account_has_no_events_read(api, used, django_assert_max_num_queries)
     events = [q["sql"] for q in asked if "usage_usageevent" in q["sql"]]
     # Only whether anything waits to be rolled up.
     assert [sql for sql in events if "LIMIT 2001" not in sql] == []
-
-
-def test_what_is_read_at_once_is_what_was_recorded(api):
-    """Another account's rows do not matter: there are none."""
-    create_account(slug="empty", owner_email="e@example.com", now=MARCH)
-    found = api.get("/usage/attribution").json()
-
-    assert found["data"] == []
-    assert found["totals"]["cost"] == "0"
