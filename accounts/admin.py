@@ -153,6 +153,7 @@ class MemberAdmin(ServiceAdmin):
     list_select_related = ["person", "account"]
     search_fields = ["person__email", "account__slug"]
     autocomplete_fields = ["account", "person"]
+    date_hierarchy = "created_at"
     ordering = ["account", "id"]
     fields = ["account", "person", "role"]
     actions = [remove]

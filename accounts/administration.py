@@ -4,12 +4,15 @@ Nothing is written here: a page or an action translates, calls one service, and 
 what became of it. The service leaves the change record.
 """
 
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Callable
 from datetime import datetime
+from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from django.contrib import admin, messages
 from django.contrib.auth import get_permission_codename
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -19,10 +22,14 @@ from django.utils.timezone import now
 from django.utils.translation import ngettext
 
 from accounts.actors import Actor
+from accounts.choosing import Chooser
 from accounts.errors import DomainError
 from accounts.models import Person
 
 CONFIRMED = "confirmed"
+REMAINING = "remaining"
+# As long as one request works on many rows; then it says how far it is, and goes on.
+STRETCH_SECONDS = 3.0
 _LISTED = 50
 
 if TYPE_CHECKING:
@@ -43,6 +50,14 @@ class Deed(NamedTuple):
     now: datetime
 
 
+class Stretch(NamedTuple):
+    """How far an action is: of how many rows, how many it did, and the keys left."""
+
+    total: int
+    did: int
+    keys: list[str]
+
+
 def actor_of(request: HttpRequest) -> Actor:
     """Return the admin who is logged in as the author of a change."""
     return Actor.person(cast("Person", request.user))
@@ -59,7 +74,8 @@ def service_action(
 ) -> Callable[[Callable[[Any, Deed], object]], Action]:
     """Make an admin action of a function that calls a service for one row.
 
-    With a `question` it asks first, and for a reason. `done` says what was done, as in
+    With a `question` it asks first, and for a reason. On many rows it works a few
+    seconds at a time, and shows how far it is. `done` says what was done, as in
     “3 rows: blocked.” A row that the service refuses is named with the service's
     reason, and the others go on.
     """
@@ -73,7 +89,10 @@ def service_action(
         ) -> HttpResponse | None:
             if question and CONFIRMED not in request.POST:
                 return _ask(model_admin, request, rows, description, question)
-            _perform_all(model_admin, request, rows, perform, done)
+            stretch = _perform_all(model_admin, request, rows, perform, done)
+            if stretch.keys:
+                return _show_progress(model_admin, request, stretch, description)
+            _say_done(model_admin, request, stretch.did, done)
             return None
 
         # Django finds an action by its name, and two of them must not share one.
@@ -110,29 +129,100 @@ def _ask(
 def _perform_all(
     model_admin: ModelAdmin,
     request: HttpRequest,
-    rows: Iterable[Any],
+    rows: QuerySet[Any],
     perform: Callable[[Any, Deed], object],
     done: "StrOrPromise",
-) -> None:
-    reason = request.POST.get("reason", "").strip()
-    deed = Deed(actor_of(request), reason, now())
-    count = 0
-    for row in rows:
-        try:
-            perform(row, deed)
-        except DomainError as error:
-            model_admin.message_user(
-                request, f"{row}: {explained(error)}", messages.ERROR
-            )
-        else:
+) -> Stretch:
+    """Do one row after the other until the stretch of time is over."""
+    deed = Deed(actor_of(request), request.POST.get("reason", "").strip(), now())
+    keys = _keys(request, rows)
+    total, count = _number(request, "total") or len(keys), _number(request, "count")
+    ends = monotonic() + STRETCH_SECONDS
+    while keys:
+        # One that has gone since needs nothing more.
+        row = model_admin.get_queryset(request).filter(pk=keys.pop(0)).first()
+        if row is not None and _perform(model_admin, request, row, perform, deed):
             # The log is one for all admins, whatever each of them reads.
             with translation.override("en"):
-                model_admin.log_change(request, row, f"{done}. {reason}".strip())
+                told = f"{done}. {deed.reason}".strip()
+                model_admin.log_change(request, row, told)
             count += 1
+        if monotonic() > ends:
+            break
+    return Stretch(total, count, keys)
+
+
+def _say_done(
+    model_admin: ModelAdmin, request: HttpRequest, count: int, done: "StrOrPromise"
+) -> None:
     if count:
         told = ngettext("%(count)s row: %(done)s.", "%(count)s rows: %(done)s.", count)
         values = {"count": count, "done": done}
         model_admin.message_user(request, told % values, messages.SUCCESS)
+
+
+def _keys(request: HttpRequest, rows: QuerySet[Any]) -> list[str]:
+    """Return the keys of the rows: those that are left, or all that were chosen."""
+    if REMAINING not in request.POST:
+        return [str(key) for key in rows.values_list("pk", flat=True)]
+    try:
+        left = json.loads(request.POST[REMAINING])
+    except ValueError:
+        return []
+    if not isinstance(left, list):
+        return []
+    return [key for key in left if _is_key(rows.model, key)]
+
+
+def _is_key(model: type[models.Model], value: object) -> bool:
+    try:
+        model._meta.pk.to_python(value)  # noqa: SLF001
+    except ValidationError:
+        return False
+    return isinstance(value, str)
+
+
+def _number(request: HttpRequest, name: str) -> int:
+    text = request.POST.get(name, "")
+    return int(text) if text.isdecimal() and len(text) < 10 else 0
+
+
+def _show_progress(
+    model_admin: ModelAdmin,
+    request: HttpRequest,
+    stretch: Stretch,
+    description: "StrOrPromise",
+) -> HttpResponse:
+    context = {
+        **model_admin.admin_site.each_context(request),
+        "opts": model_admin.opts,
+        "title": description,
+        "address": request.get_full_path(),
+        "action": request.POST["action"],
+        "reason": request.POST.get("reason", ""),
+        "seen": stretch.total - len(stretch.keys),
+        "total": stretch.total,
+        "count": stretch.did,
+        "next": stretch.keys[0],
+        "remaining": json.dumps(stretch.keys),
+    }
+    return TemplateResponse(request, "admin/action_progress.html", context)
+
+
+def _perform(
+    model_admin: ModelAdmin,
+    request: HttpRequest,
+    row: Any,
+    perform: Callable[[Any, Deed], object],
+    deed: Deed,
+) -> bool:
+    try:
+        perform(row, deed)
+    except DomainError as error:
+        text = f"{row}: {explained(error)}"
+        model_admin.message_user(request, text, messages.ERROR)
+        return False
+    return True
 
 
 class ActingAdmin(ModelAdmin):
@@ -146,6 +236,14 @@ class ActingAdmin(ModelAdmin):
         codename = get_permission_codename("change", self.opts)
         user = cast("Person", request.user)
         return user.has_perm(f"{self.opts.app_label}.{codename}")
+
+    def formfield_for_foreignkey(
+        self, db_field: Any, request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        """Let rows be searched for by a widget that the strict policy allows."""
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs.setdefault("widget", Chooser(db_field, self.admin_site))
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Leave out Django's own deletion: nothing is deleted behind a service."""

@@ -1,6 +1,7 @@
 """The admin's pages of alerts, their deliveries, and who gets them."""
 
 from django.contrib import admin
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.administration import Deed, FactAdmin, service_action
@@ -63,7 +64,7 @@ class DeliveryAdmin(FactAdmin):
     @admin.display(description=_("recipient"), ordering="recipient")
     def to(self, delivery: Delivery) -> str:
         """Name the recipient; an empty one stands for the owners."""
-        return delivery.recipient or "the owners"
+        return delivery.recipient or gettext("the owners")
 
 
 @service_action(

@@ -14,5 +14,6 @@ class IdempotentAnswerAdmin(FactAdmin):
     list_filter = ["status", "account"]
     list_select_related = ["account"]
     search_fields = ["=id"]
+    date_hierarchy = "created_at"
     fields = ["id", "account", "request_digest", "status", "etag", "created_at"]
     ordering = ["-created_at"]

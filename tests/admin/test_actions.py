@@ -1,10 +1,13 @@
 """What an admin does goes through the services, asks first, and is remembered."""
 
+import html
+import re
 from datetime import timedelta
 
 import pytest
 from django.urls import reverse
 
+from accounts import administration
 from accounts.actors import SYSTEM
 from accounts.models import Account, ApiKey, Bot, ChangeRecord, Member, Person, Project
 from accounts.selectors import account_by_slug
@@ -281,3 +284,37 @@ def test_nobody_acts_without_the_permission(client, crossed, bot):
     client.force_login(staff, backend="django.contrib.auth.backends.ModelBackend")
     assert client.post(url(Bot), {"action": "block"}).status_code == 403
     assert not Block.objects.filter(kind="person").exists()
+
+
+class TestManyRows:
+    def test_are_done_a_stretch_at_a_time(
+        self, admin_client, account, bot, monkeypatch
+    ):
+        monkeypatch.setattr(administration, "STRETCH_SECONDS", -1)
+        others = [
+            create_bot(account=account, name=f"Bot {n}", actor=SYSTEM, now=NOW)
+            for n in range(2)
+        ]
+        answer = act(admin_client, "block", bot, *others, reason="all of them")
+        for seen in (1, 2):
+            page = answer.content.decode()
+            assert f"{seen} of 3 rows are through" in page
+            assert f'value="{seen}" max="3"' in page
+            assert Block.objects.count() == seen
+            sent = dict(re.findall(r'type="hidden" name="(\w+)" value="(.*?)"', page))
+            del sent["csrfmiddlewaretoken"]
+            answer = admin_client.post(url(Bot), unescaped(sent), follow=True)
+        assert "3 rows: blocked." in said(answer)
+        assert set(Block.objects.values_list("reason", flat=True)) == {"all of them"}
+
+    def test_nonsense_of_what_is_left_does_nothing(self, admin_client, bot):
+        for left in ("{", "3", '[1, null, "x"]', "[]"):
+            sent = {"action": "block", "_selected_action": str(bot.pk)}
+            sent |= {"confirmed": "yes", "remaining": left, "count": "-1"}
+            answer = admin_client.post(url(Bot), sent, follow=True)
+            assert answer.status_code == 200
+        assert not Block.objects.exists()
+
+
+def unescaped(sent: dict[str, str]) -> dict[str, str]:
+    return {name: html.unescape(text) for name, text in sent.items()}

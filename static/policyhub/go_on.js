@@ -1,0 +1,5 @@
+// An action on many rows goes on by itself; without scripts, by its button.
+"use strict";
+addEventListener("load", () => {
+  setTimeout(() => document.getElementById("go-on")?.requestSubmit(), 400);
+});
