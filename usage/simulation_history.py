@@ -104,9 +104,9 @@ def _recorded(
     numbered: list[tuple[int, Happening]] = []
     numbered += [(row.sequence, _ask(row)) for row in asked]
     asking: dict[str, datetime] = {}
-    for row in asked:
-        known = asking.setdefault(row.policy_target, row.created_at)
-        asking[row.policy_target] = min(known, row.created_at)
+    for each in asked:
+        known = asking.setdefault(each.policy_target, each.created_at)
+        asking[each.policy_target] = min(known, each.created_at)
     imported: list[Happening] = []
     for row in events:
         if _is_imported(row):
