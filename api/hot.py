@@ -6,15 +6,17 @@ hot routes stand in its route table like all others; only what carries them is b
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from starlette.datastructures import QueryParams
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from accounts.errors import BodyTooLarge
+from api.request_ids import HEADER, request_id_for
 
 Header = tuple[bytes, bytes]
+REQUEST_ID: Final = HEADER.lower().encode()
 
 
 class ClientGone(Exception):
@@ -109,11 +111,20 @@ class HotRoute:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; nothing if the client has gone."""
+        request = HotRequest(scope, receive)
         try:
-            reply = await self.answer(HotRequest(scope, receive))
+            reply = await self.answer(request)
         except ClientGone:
             return
-        await reply.send(send)
+        await named(reply, request.header(REQUEST_ID)).send(send)
+
+
+def named(reply: Reply, given: str | None) -> Reply:
+    """Give an answer the name that its caller gave the request."""
+    if given is None or any(name == REQUEST_ID for name, _ in reply.told):
+        return reply
+    named = (REQUEST_ID, request_id_for(given).encode())
+    return reply._replace(told=(*reply.told, named))
 
 
 class ShortCut:

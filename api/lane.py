@@ -32,7 +32,7 @@ from api.errors import (
     headers,
     problem,
 )
-from api.hot import ClientGone, HotRequest, HotRoute, Reply
+from api.hot import REQUEST_ID, ClientGone, HotRequest, HotRoute, Reply
 from api.lane_keys import KeyRing
 from api.lane_once import REPLAYED, answer_once, idempotency_key
 from api.lane_requests import (
@@ -45,7 +45,7 @@ from api.lane_requests import (
     query_of,
 )
 from api.rate_limits import rate_limit_headers
-from api.request_ids import HEADER, request_id_for
+from api.request_ids import request_id_for
 from usage.async_ledger import AsyncLedger
 from usage.entries import (
     Answer,
@@ -61,7 +61,6 @@ from usage.spool import Spool
 
 _encode = msgspec.json.Encoder().encode
 _LOG: Final = logging.getLogger(__name__)
-_REQUEST_ID: Final = HEADER.lower().encode()
 # A decision says right after its id whether the call may go ahead.
 _REFUSED: Final = b'"allowed":false'
 _HEAD: Final = 64
@@ -128,11 +127,11 @@ def _guarded(*scopes: str) -> Callable[[Endpoint], HotRoute]:
                 caller = await ring.caller(header, scopes, bodies.utc_now())
                 return await endpoint(request, caller)
             except DomainError as error:
-                return await refusal(ring, header, request.header(_REQUEST_ID), error)
+                return await refusal(ring, header, request.header(REQUEST_ID), error)
             except ClientGone:
                 raise
             except Exception as fault:  # noqa: BLE001 (nothing above says it better)
-                return broken(request.header(_REQUEST_ID), fault)
+                return broken(request.header(REQUEST_ID), fault)
 
         return HotRoute(answer)
 
@@ -157,14 +156,14 @@ def failed(error: DomainError, request_id: str | None = None) -> Reply:
         (name.lower().encode("latin-1"), value.encode("latin-1"))
         for name, value in headers(error).items()
     ]
-    told.append((_REQUEST_ID, request_id_for(request_id).encode()))
+    told.append((REQUEST_ID, request_id_for(request_id).encode()))
     return Reply(_encode(problem(error)), error.status, PROBLEM_TYPE.encode(), (*told,))
 
 
 def broken(request_id: str | None, fault: BaseException) -> Reply:
     """Tell of a fault of ours, and log it under the same name."""
     reply = failed(InternalError(), request_id)
-    named = dict(reply.told)[_REQUEST_ID].decode()
+    named = dict(reply.told)[REQUEST_ID].decode()
     _LOG.error("a hot route broke", exc_info=fault, extra={"request_id": named})
     return reply
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from accounts.errors import DomainError
 from api import lane_bodies as bodies
-from api.hot import Direct, Header, Reply
+from api.hot import REQUEST_ID, Direct, Header, Reply, named
 from api.lane import broken, decided, recorded, refusal
 from api.lane_keys import KeyRing
 from api.lane_requests import JSON
@@ -90,7 +90,7 @@ class DirectCalls:
     async def _refuse(
         self, headers: dict[bytes, bytes], error: BaseException, send: Send
     ) -> None:
-        request_id = headers.get(b"x-request-id", b"").decode("latin-1") or None
+        request_id = headers.get(REQUEST_ID, b"").decode("latin-1") or None
         fault = error
         if isinstance(error, DomainError):
             key = headers[b"authorization"].decode("latin-1")
@@ -133,12 +133,19 @@ class _Waiting:
         except Exception as error:  # noqa: BLE001 (each caller is told, whatever it is)
             self._calls.refuse(self._headers, error, self._send)
         else:
-            self._send(reply)
+            self._send(named(reply, _request_id(self._headers)))
 
     def set_exception(self, error: BaseException) -> None:
         """Answer it with an error."""
         self._done = True
         self._calls.refuse(self._headers, error, self._send)
+
+
+def _request_id(headers: Sequence[Header]) -> str | None:
+    for name, value in headers:
+        if name == REQUEST_ID:
+            return value.decode("latin-1")
+    return None
 
 
 def _call_of(raw: bytes) -> CallIn | None:

@@ -328,8 +328,10 @@ async def test_plain_calls_need_no_task(caller, client, alice):
     unnamed = await caller.post(
         USAGE, {"bot": "nobody"}, headers={"X-Request-Id": "r-1"}
     )
-    event = await caller.post(USAGE, {"bot": alice.bot.public_id, "tokens": 5})
-    odd = await caller.post(AUTHORIZE, call, headers={"Idempotency-Key": "k"})
+    named = {"X-Request-Id": "r-2"}
+    used = {"bot": alice.bot.public_id, "tokens": 5}
+    event = await caller.post(USAGE, used, headers=named)
+    odd = await caller.post(AUTHORIZE, call, headers=named | {"Idempotency-Key": "k"})
     wrong = await caller.post(AUTHORIZE, {"bot": 5})
 
     # A key that is met first, a header that means more and a fault are not plain.
@@ -339,4 +341,5 @@ async def test_plain_calls_need_no_task(caller, client, alice):
     assert statuses == [200, 200, 404, 202, 200, 422]
     assert first.json().keys() == again.json().keys()
     assert unnamed.headers["x-request-id"] == "r-1"
+    assert event.headers["x-request-id"] == odd.headers["x-request-id"] == "r-2"
     assert unnamed.headers["content-type"] == "application/problem+json"
