@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import traceback
+from dataclasses import replace
 from datetime import datetime
 
 import django
@@ -24,7 +25,7 @@ def prune(order: dict) -> None:
     now = datetime.fromisoformat(order["now"])
     # One in eight rests and asks as in production.
     gentle = Manner(GENTLE.batch_seconds, order["batch"], 0.5, asks=True)
-    full = Manner(FULL.batch_seconds, order["batch"], 1.0, asks=False)
+    full = replace(FULL, most=order["batch"], workers=order["workers"])
     services.prune_due(
         now=now,
         to_the_end=order["confirmed"],

@@ -68,6 +68,7 @@ class Trial(World):
             "witnesses": [off.isoformat()] if jumped else [],
             "confirmed": confirmed or (not jumped and self.random.random() < 0.7),
             "batch": self.random.choice([1, 2, 5]),
+            "workers": self.random.choice([1, 1, 2, 3]),
             "gentle": self.random.random() < 0.12,
         }
         return self._ask(json.dumps(order))
