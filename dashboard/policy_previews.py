@@ -15,6 +15,7 @@ from uuid import UUID
 
 from accounts import ids
 from accounts.models import Account
+from dashboard.amounts import language
 from dashboard.past_windows import PastWindows, past_windows
 from policies.models import Policy
 from policies.rules import Limit, UsageRule, sentence, usage_rule
@@ -89,7 +90,7 @@ def draft_of(
     policy: Policy | None = None,
 ) -> Draft:
     """Return the quick part of the preview of a canonical document."""
-    said = sentence(document, names)
+    said = sentence(document, names, language())
     if document["type"] != Policy.Type.USAGE:
         return Draft(document, said)
     rule = _rule(document)

@@ -44,15 +44,23 @@ def span_text(seconds: int) -> str:
 
 
 @register.filter
+def end_text(moment: datetime) -> str:
+    """Show a moment in the account's zone."""
+    # Translators: a moment of this or the next weeks, in Django's date format.
+    return date_format(timezone.localtime(moment), gettext("D j M, H:i"))
+
+
+@register.filter
 def utc_text(moment: datetime) -> str:
     """Show a moment in UTC."""
-    return date_format(moment.astimezone(UTC), "D j M, H:i")
+    return date_format(moment.astimezone(UTC), gettext("D j M, H:i"))
 
 
 @register.filter
 def bar_title(bucket: Bucket, past: PastWindows) -> str:
     """Say which window a bar stands for."""
-    shape = _LONG.get(past.per, "D j M")
+    # Translators: a day of the last weeks, in Django's date format.
+    shape = _LONG.get(past.per) or gettext("D j M")
     return date_format(timezone.localtime(bucket.start), shape)
 
 

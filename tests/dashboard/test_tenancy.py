@@ -120,3 +120,14 @@ def test_a_viewer_sees_no_decisions_on_the_page_of_a_bot(as_role, bot):
 def test_a_get_changes_nothing(browser, bot):
     address = f"/app/acme/bots/{bot.public_id}/block/"
     assert browser.get(address).status_code == 405
+
+
+def test_readers_of_an_empty_account_are_told_who_may(as_role):
+    """An empty page offers a step, or says whose it is; never one that is refused."""
+    client = as_role(Member.Role.VIEWER)
+    told = "Owners and operators of the account"
+    pages = ["", "policies/", "bots/", "webhooks/", "gateway/", "usage/", "try/"]
+    for name in [*pages, "retention/", "retention/holds/", "conversations/"]:
+        page = client.get(f"/app/acme/{name}").content.decode()
+        assert told in page, name
+        assert "/new/" not in page, name
