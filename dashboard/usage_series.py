@@ -110,7 +110,8 @@ def used(
     grain = grain_of(asked.bucket)
     edges = [*lead[:-1], *asked.edges]
     report = Report(account, asked.filters)
-    rows = report.series(edges, grain)
+    names = list(dict.fromkeys([asked.metric, "events", "unpriced"]))
+    rows = report.series(edges, grain, names=names)
     sums = {row.bucket: row.sums for row in rows}
     skipped = len(lead) - 1
     values = [_of(sums.get(n), asked.metric) for n in range(len(edges) - 1)]
@@ -132,10 +133,11 @@ def _parts(
     report = whole_report.by(asked.group_by)
     slices = slices_of(report.account, asked.edges[0], asked.edges[-1])
     order = (asked.metric, "events")
-    largest = report.totals(slices, order=order, limit=GROUPS_SHOWN + 1)
-    groups = [group for group, _ in largest[:GROUPS_SHOWN]]
+    largest = report.largest(slices, order=order, limit=GROUPS_SHOWN + 1)
+    groups = largest[:GROUPS_SHOWN]
     values = {group: [0] * len(whole) for group in groups}
-    for row in report.series(asked.edges, grain_of(asked.bucket), groups):
+    grain = grain_of(asked.bucket)
+    for row in report.series(asked.edges, grain, groups, names=[asked.metric]):
         values[row.group][row.bucket] += row.sums[asked.metric]
     names = {each.group: each.name for each in known}
     parts = [_part(asked, group, values[group], names) for group in groups]

@@ -42,6 +42,7 @@ class UpstreamAdmin(FactAdmin):
     list_filter = ["enabled"]
     list_select_related = ["account", "project"]
     search_fields = ["name", "base_url", "id", "account__slug"]
+    date_hierarchy = "created_at"
     ordering = ["account", "position", "id"]
     actions = [switch_off, switch_on, remove]
     exclude = ["secret"]

@@ -248,6 +248,7 @@ class AuthenticatorAdmin(FactAdmin):
     list_filter = ["type"]
     list_select_related = ["user"]
     search_fields = ["user__email"]
+    date_hierarchy = "created_at"
     ordering = ["-created_at", "-id"]
     fields = ["user", "type", "created_at", "last_used_at"]
 
@@ -271,6 +272,7 @@ class SocialAccountAdmin(FactAdmin):
     list_filter = ["provider"]
     list_select_related = ["user"]
     search_fields = ["uid", "user__email"]
+    date_hierarchy = "date_joined"
     ordering = ["-id"]
     fields = ["user", "provider", "uid", "last_login", "date_joined"]
 
@@ -282,6 +284,7 @@ class UserSessionAdmin(FactAdmin):
     list_display = ["user", "created_at", "last_seen_at", "ip", "user_agent"]
     list_select_related = ["user"]
     search_fields = ["user__email", "ip"]
+    date_hierarchy = "last_seen_at"
     ordering = ["-last_seen_at", "-id"]
     fields = ["user", "created_at", "last_seen_at", "ip", "user_agent"]
 

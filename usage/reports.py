@@ -146,11 +146,17 @@ class Report:
         return [self._group(row, column) for row in found]
 
     def series(
-        self, edges: Sequence[datetime], grain: str, groups: Iterable[Group] = ()
+        self,
+        edges: Sequence[datetime],
+        grain: str,
+        groups: Iterable[Group] = (),
+        *,
+        names: Sequence[str] = SUMS,
     ) -> list[Row]:
         """Return the sums by bucket, and group; `edges` are where buckets begin.
 
         The last edge is where the last bucket ends. Only the groups that are named.
+        `names` are the sums that are wanted.
         """
         rows, column = self._rows([Slice(grain, edges[0], edges[-1])], groups)
         start = "start" if self._from_summaries() else "hour"
@@ -160,12 +166,12 @@ class Report:
             function="width_bucket",
             output_field=IntegerField(),
         )
-        names = ["bucket", column] if column else ["bucket"]
+        columns = ["bucket", column] if column else ["bucket"]
         # Named apart, or the model's own column would be meant.
-        found = rows.annotate(bucket=bucket).values(*names).annotate(**_sums())
+        found = rows.annotate(bucket=bucket).values(*columns).annotate(**_sums(names))
         return [
-            Row(row["bucket"] - 1, self._group(row, column), _taken(row))
-            for row in found.order_by(*names)
+            Row(row["bucket"] - 1, self._group(row, column), _taken(row, names))
+            for row in found.order_by(*columns)
         ]
 
     def _from_summaries(self) -> bool:
@@ -339,8 +345,8 @@ def _largest_first(
     return summed.order_by(*(f"-sum_{name}" for name in order), column)
 
 
-def _taken(row: Mapping[str, Any]) -> Sums:
-    return {name: int(row[f"sum_{name}"]) for name in SUMS}
+def _taken(row: Mapping[str, Any], names: Iterable[str] = SUMS) -> Sums:
+    return {name: int(row[f"sum_{name}"]) for name in names}
 
 
 def _among(column: str, groups: Sequence[Group]) -> Q:

@@ -1,14 +1,14 @@
 """Reads of what was counted. Every one takes the account, or rows that carry it."""
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F, Q, QuerySet
-from django.db.models import Window as Over
-from django.db.models.functions import RowNumber
+from django.db.models import Q, QuerySet
+from django.db.models.expressions import RawSQL
 
 from accounts.models import Account
 from policies.models import Policy
@@ -24,6 +24,17 @@ from usage.models import (
     UsageEvent,
     UsageSummary,
 )
+
+# Each limit's own counters are ranked, not all of them at once: thousands of users have
+# one each. What is current is said by `_current`, too.
+_FULLEST = """SELECT fullest.id
+FROM unnest(%s::uuid[], %s::text[]) AS wanted(policy, limit_key)
+CROSS JOIN LATERAL (SELECT c.id FROM usage_counter AS c
+WHERE c.account_id = %s AND c.policy_id = wanted.policy
+AND c.limit_key = wanted.limit_key
+AND (c.is_head OR (c.kind <> 'fixed' AND (c.window_end IS NULL OR c.window_end > %s)))
+AND (c.policy_id <> ALL (%s::uuid[]) OR c.subject @> %s::jsonb)
+ORDER BY c.used + c.held DESC, c.id LIMIT %s) AS fullest"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +79,14 @@ def readings(
     """
     usage = [policy for policy in policies if policy.type == Policy.Type.USAGE]
     rows: dict[UUID, list[Counter]] = {policy.id: [] for policy in usage}
-    current = _current(account, usage, now)
-    if bot is not None:
-        apart = [each for each in usage if "bot" in each.document["group_by"]]
-        mine = Q(subject__contains=[["bot", bot]])
-        current = current.filter(mine | ~Q(policy__in=apart))
-    for row in current if most is None else _fullest(current, most):
+    apart = [each.id for each in usage if bot and "bot" in each.document["group_by"]]
+    mine = [["bot", bot]]
+    if most is None:
+        current = _current(account, usage, now)
+        current = current.filter(Q(subject__contains=mine) | ~Q(policy__in=apart))
+    else:
+        current = _fullest(account, usage, now, most, apart, mine)
+    for row in current:
         rows[row.policy_id].append(row)
     return {
         policy.public_id: _readings(policy, rows[policy.id], now) for policy in usage
@@ -165,15 +178,32 @@ def _current(
     return rows.exclude(kind="fixed", is_head=False).order_by("id")
 
 
-def _fullest(rows: QuerySet[Counter], most: int) -> QuerySet[Counter]:
-    rank = Over(
-        RowNumber(),
-        partition_by=["policy", "limit_key"],
-        order_by=[(F("used") + F("held")).desc(), "id"],
-    )
-    # Ids alone are sorted: whole rows of many counters would not fit into memory.
-    ranked = rows.order_by().annotate(rank=rank).filter(rank__lte=most)
-    return Counter.objects.filter(id__in=ranked.values("id")).order_by("id")
+def _fullest(
+    account: Account,
+    policies: Iterable[Policy],
+    now: datetime,
+    most: int,
+    apart: Sequence[UUID],
+    mine: Sequence[Sequence[str | None]],
+) -> QuerySet[Counter]:
+    """Return the fullest current counters of each limit: so many of them.
+
+    Of the policies that count `apart`, only those whose subject is `mine`.
+    """
+    limits = [
+        (each.id, limit.key) for each in policies for limit in rule_of(each).limits
+    ]
+    values = [
+        [policy for policy, _ in limits],
+        [key for _, key in limits],
+        account.id,
+        now,
+        list(apart),
+        json.dumps(mine),
+        most,
+    ]
+    fullest = RawSQL(_FULLEST, values)  # noqa: S611 (nothing of it is put together)
+    return Counter.objects.filter(id__in=fullest).order_by("id")
 
 
 def _readings(

@@ -182,9 +182,11 @@ def rows_of(table: str, count: int) -> str:
             metric = table.removeprefix("usage_") + "s"
             return f"{number} {amounts.unit_text(metric, count)}"
         case "usage_usageevent":
-            return f"{number} {ngettext('usage event', 'usage events', count)}"
+            told = ngettext("%(number)s usage event", "%(number)s usage events", count)
+            return told % {"number": number}
         case "audit_decisionrecord":
-            return f"{number} {ngettext('decision', 'decisions', count)}"
+            told = ngettext("%(number)s decision", "%(number)s decisions", count)
+            return told % {"number": number}
     return f"{number} {words(table.partition('_')[2].replace('.', ' '))}"
 
 

@@ -1,5 +1,6 @@
 """The index says how the installation does; accounts are seen without a role."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -18,6 +19,10 @@ def named(moment):
     return {vital.name: vital for vital in vitals(moment)}
 
 
+def timeless(text):
+    return re.sub(r"\d+", r"\\d+", re.escape(text))
+
+
 def test_the_index_shows_every_part(
     admin_client, crossed, django_assert_max_num_queries
 ):
@@ -26,7 +31,8 @@ def test_the_index_shows_every_part(
     assert "How the installation does" in page
     for vital in vitals(now()):
         assert vital.name in page
-        assert vital.text.split(";")[0] in page
+        # Its numbers go on while the page is on its way.
+        assert re.search(timeless(vital.text.split(";")[0]), page), vital
         if vital.address:
             assert admin_client.get(vital.address).status_code == 200
 
