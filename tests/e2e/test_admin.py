@@ -79,7 +79,7 @@ def test_an_action_asks_first_and_says_what_it_did(admin):
 def test_a_row_is_found_by_typing(admin):
     page = admin.page
     page.goto(f"{admin.origin}/admin/usage/price/add/")
-    page.get_by_role("searchbox", name="Search: account").fill("demo")
+    page.get_by_role("searchbox", name="Search: account").fill("lumen")
     chosen = page.locator("select[name=account] option:checked")
-    chosen.filter(has_text="Demo").wait_for(state="attached")
+    chosen.filter(has_text="Lumen").wait_for(state="attached")
     assert not admin.wrong, "\n".join(admin.wrong)
