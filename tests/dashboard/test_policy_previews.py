@@ -317,3 +317,11 @@ def test_another_cap_is_taken_over_without_javascript(browser, account, bot, now
         sent = {**TOKENS, "take": strange}
         assert browser.post(f"{NEW}/usage/", sent).status_code == 200
         assert not Policy.objects.exists()
+
+
+@pytest.mark.django_db
+def test_the_preview_speaks_the_readers_language(browser):
+    german = {"Accept-Language": "de"}
+    answer = browser.post(f"{NEW}/usage/preview/", TOKENS, headers=german)
+    assert "nach 900 Token an einem Tag" in plain(answer)
+    assert re.search(r"[A-Z][a-z], \d+\. \w+, 00:00", plain(answer))

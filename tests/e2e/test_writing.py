@@ -76,3 +76,41 @@ def test_a_slider_moves_the_threshold(form):
     field.fill("2")
     assert told.inner_text().startswith("2")
     assert slider.input_value() == "0"
+
+
+@pytest.fixture
+def demo(site, new_look):
+    look = new_look()
+    log_in(look, *site.demo_login)
+    yield look.page
+    assert not look.wrong, "\n".join(look.wrong)
+
+
+def test_what_was_opened_stays_open_when_gauges_are_renewed(demo):
+    demo.locator("#dials-table > summary").click()
+    demo.evaluate("() => document.querySelector('.dials').setAttribute('data-old', '')")
+    with demo.expect_response("**/gauges/"):
+        demo.evaluate(
+            """() => {
+                const board = document.querySelector(".dials").parentElement;
+                const path = board.getAttribute("hx-get");
+                htmx.ajax("GET", path, {target: board, swap: "innerHTML"});
+            }"""
+        )
+    demo.locator(".dials:not([data-old])").wait_for()
+    assert demo.locator("#dials-table").get_attribute("open") is not None
+
+
+def test_all_policies_of_a_page_are_chosen_at_once(demo):
+    demo.get_by_role("link", name="Policies", exact=True).click()
+    every = demo.get_by_label("Choose all of this page")
+    every.check()
+    boxes = demo.locator("input[name=policy]")
+    listed = boxes.count()
+    assert listed == demo.locator("input[name=policy]:checked").count() > 3
+    boxes.first.uncheck()
+    assert every.evaluate("each => each.indeterminate")
+    demo.get_by_label("Switch those chosen to").select_option("off")
+    demo.get_by_role("button", name="Look over").click()
+    demo.get_by_role("heading", name="Switch", level=1).wait_for()
+    assert boxes.count() == listed - 1
