@@ -4,18 +4,15 @@ What a key *is* never changes, so it is remembered; whether it may still be used
 asked in every batch, under the account's lock (CONTRACT C9).
 """
 
-import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
-from typing import Any
 from uuid import UUID
 
-import psycopg
-
 from accounts import ids, keys
-from accounts.errors import InvalidKey, MissingScope, Unavailable
+from accounts.errors import InvalidKey, MissingScope
 from usage.entries import CallerKey
+from usage.lookups import Lookups
 
 _KEPT = 100_000
 _FIND = """SELECT id, account_id, project_id, bot_id, scopes, expires_at, revoked_at
@@ -36,14 +33,12 @@ class KeyRing:
     """Finds keys by their digest, on a connection of its own."""
 
     def __init__(self, *, conninfo: str, pepper: bytes) -> None:
-        self._conninfo = conninfo
+        self._lookups = Lookups(conninfo)
         self._pepper = pepper
         # By a digest of the whole header: quicker than the key's own, which is kept
         # in no process.
         self._known: dict[bytes, KnownKey] = {}
         self._used: set[UUID] = set()
-        self._database: psycopg.AsyncConnection[Any] | None = None
-        self._lock = asyncio.Lock()
 
     async def caller(
         self, header: str | None, scopes: tuple[str, ...], now: datetime
@@ -81,15 +76,15 @@ class KeyRing:
         """Write when the keys were last used, at most once a minute each."""
         used, self._used = self._used, set()
         if used:
-            await self._rows(_TOUCH, {"now": now, "ids": list(used)}, wanted=False)
+            named = {"now": now, "ids": list(used)}
+            await self._lookups.rows(_TOUCH, named, wanted=False)
 
     async def close(self) -> None:
         """Close the connection."""
-        if self._database is not None:
-            await self._database.close()
+        await self._lookups.close()
 
     async def _find(self, digest: str, now: datetime) -> KnownKey:
-        rows = await self._rows(_FIND, (digest,))
+        rows = await self._lookups.rows(_FIND, (digest,))
         if not rows:
             raise InvalidKey
         key_id, account_id, project_id, bot_id, scopes, expires_at, revoked_at = rows[0]
@@ -98,18 +93,6 @@ class KeyRing:
         public_id = ids.encode_id("key", key_id)
         caller = CallerKey(key_id, public_id, account_id, project_id, bot_id)
         return KnownKey(caller, frozenset(scopes))
-
-    async def _rows(self, sql: str, parameters: Any, wanted: bool = True) -> list[Any]:
-        async with self._lock:
-            try:
-                if self._database is None or self._database.closed:
-                    self._database = await psycopg.AsyncConnection.connect(
-                        self._conninfo, autocommit=True, connect_timeout=1
-                    )
-                cursor = await self._database.execute(sql, parameters)
-                return await cursor.fetchall() if wanted else []
-            except psycopg.OperationalError as lost:
-                raise Unavailable(retry_after=1) from lost
 
 
 def _named(header: bytes) -> bytes:

@@ -5,14 +5,12 @@ the account's lock, so no call goes by an upstream or a content policy that was 
 before it began (CONTRACT C9).
 """
 
-import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-import psycopg
 
 from accounts import ids
 from accounts.errors import Unavailable
@@ -20,6 +18,7 @@ from accounts.outbound import Target, UnsafeUrl, check_url
 from gateway import echo, protocol
 from gateway.protocol import Refusal
 from gateway.secrets import UnreadableSecret, unseal
+from usage.lookups import Lookups
 
 _ACCOUNTS_KEPT: Final = 10_000
 _BOTS_KEPT: Final = 10_000
@@ -237,12 +236,10 @@ class RouteBook:
     """The routes of the accounts that this process has met."""
 
     def __init__(self, *, conninfo: str, echoes: bool) -> None:
-        self._conninfo = conninfo
+        self._lookups = Lookups(conninfo)
         self._echoes = echoes
         self._known: dict[UUID, AccountRoutes] = {}
         self._asked: dict[UUID, float] = {}
-        self._database: psycopg.AsyncConnection[Any] | None = None
-        self._lock = asyncio.Lock()
 
     async def of(self, account_id: UUID) -> AccountRoutes:
         """Return what is remembered of an account, else read it. Raises Unavailable."""
@@ -250,7 +247,7 @@ class RouteBook:
 
     async def renew(self, account_id: UUID) -> AccountRoutes:
         """Read an account anew. Raises Unavailable."""
-        rows = await self._rows(_READ, (account_id,))
+        rows = await self._lookups.rows(_READ, (account_id,))
         if not rows:
             raise Unavailable(retry_after=1)
         version, plan, upstreams, bots, content = rows[0]
@@ -288,7 +285,7 @@ class RouteBook:
             bot_id = ids.decode_id("bot", name)
         except ids.InvalidId:
             bot_id = None
-        rows = await self._rows(_BOT, (bot_id, name, routes.account_id))
+        rows = await self._lookups.rows(_BOT, (bot_id, name, routes.account_id))
         found = [row for row in rows if row[1] is not None]
         facts = _facts(found[0]) if found else None
         if rows and rows[0][0] == routes.version and len(routes.bots) < _BOTS_KEPT:
@@ -297,20 +294,7 @@ class RouteBook:
 
     async def close(self) -> None:
         """Close the connection."""
-        if self._database is not None:
-            await self._database.close()
-
-    async def _rows(self, sql: str, parameters: tuple[Any, ...]) -> list[Any]:
-        async with self._lock:
-            try:
-                if self._database is None or self._database.closed:
-                    self._database = await psycopg.AsyncConnection.connect(
-                        self._conninfo, autocommit=True, connect_timeout=1
-                    )
-                cursor = await self._database.execute(sql, parameters)
-                return await cursor.fetchall()
-            except psycopg.OperationalError as lost:
-                raise Unavailable(retry_after=1) from lost
+        await self._lookups.close()
 
 
 def _facts(row: Any) -> BotFacts:

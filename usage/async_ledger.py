@@ -23,15 +23,12 @@ from usage.batch import Decided, Overdue, batch
 from usage.drivers import RETRIED, InDoubt, drive_async
 from usage.entries import Item, Outcome
 from usage.failing_open import OpenAnswers
+from usage.lookups import LONGEST_SECONDS, PATIENCE_SECONDS, is_reachable
 from usage.rulebook import Rulebooks
 from usage.work import Restart
 
 _LOG = logging.getLogger(__name__)
 _ATTEMPTS = 6
-# A batch in flight for longer is watched; a probe gets as long. Together they stay
-# below the second that CONTRACT C10 allows.
-_PATIENCE_SECONDS = 0.4
-_LONGEST_SECONDS = 10.0
 SESSION = (
     "SET TIME ZONE 'UTC'",
     # A transaction whose lane is gone must not keep its locks.
@@ -268,32 +265,18 @@ class AsyncLedger:
         waited = 0.0
         while True:
             try:
-                await asyncio.wait({task}, timeout=_PATIENCE_SECONDS)
+                await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
             except asyncio.CancelledError:
                 task.cancel()
                 raise
             if task.done():
                 return task.result()
-            waited += _PATIENCE_SECONDS
-            if waited > _LONGEST_SECONDS or not await self._reachable():
+            waited += PATIENCE_SECONDS
+            if waited > LONGEST_SECONDS or not await is_reachable(self._conninfo):
                 if task.done():
                     return task.result()
                 self._abandon(task)
                 raise Unavailable(retry_after=1)
-
-    async def _reachable(self) -> bool:
-        try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
-                probe = await psycopg.AsyncConnection.connect(
-                    self._conninfo, autocommit=True
-                )
-                try:
-                    await probe.execute("SELECT 1")
-                finally:
-                    await probe.close()
-        except (psycopg.OperationalError, TimeoutError):
-            return False
-        return True
 
     def _abandon(self, task: asyncio.Task[Any]) -> None:
         """Leave a batch that hangs, and its connection, to themselves."""
