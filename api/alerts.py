@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -126,6 +126,14 @@ def _visible(caller: Caller) -> QuerySet[Alert]:
     return found
 
 
+def _snoozed(rows: QuerySet[Alert], asked: str) -> QuerySet[Alert]:
+    """Keep the alerts that are put aside, or those that are not."""
+    if asked not in ("true", "false"):
+        raise invalid_query("snoozed", "must be true or false")
+    asleep = Q(snoozed_until__gt=timezone.now())
+    return rows.filter(asleep if asked == "true" else ~asleep)
+
+
 def _visible_alert(caller: Caller, public_id: str) -> Alert:
     alert = alert_of(caller.account, public_id)
     if not _visible(caller).filter(id=alert.id).exists():
@@ -137,7 +145,7 @@ class Alerts(Endpoint):
     """The alerts of an account."""
 
     scopes = {"GET": "alerts:read"}
-    queries = PAGING | set(_COLUMNS)
+    queries = PAGING | {*_COLUMNS, "snoozed"}
 
     @operation(
         "alerts_list",
@@ -149,6 +157,7 @@ class Alerts(Endpoint):
             policy="about this policy id",
             bot="about this bot id",
             kind="of this kind, such as limit",
+            snoozed="true: put aside until a moment to come; false: not",
         ),
     )
     def get(self, request: Request) -> Response:
@@ -159,6 +168,9 @@ class Alerts(Endpoint):
             if name == "state" and value not in (None, *Alert.State.values):
                 raise invalid_query(name, "must be warning, breached or resolved")
             rows = rows if value is None else rows.filter(**{column: value})
+        snoozed = self.query("snoozed")
+        if snoozed is not None:
+            rows = _snoozed(rows, snoozed)
         return listed(
             request,
             rows,

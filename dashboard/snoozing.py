@@ -61,6 +61,6 @@ class SnoozeForm(forms.Form):
 
 def _end(span: str, now: datetime, zone: str) -> datetime:
     if span in _HOURS:
-        return now + timedelta(hours=_HOURS[span])
+        return now.replace(microsecond=0) + timedelta(hours=_HOURS[span])
     tomorrow = now.astimezone(ZoneInfo(zone)).date() + timedelta(days=1)
     return datetime.combine(tomorrow, _MORNING, ZoneInfo(zone)).astimezone(UTC)

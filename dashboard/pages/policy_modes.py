@@ -34,6 +34,8 @@ def _switch(visit: Visit, rows: Sequence[Policy], seen: dict[str, int]) -> HttpR
     for each in found.stale:
         each.refresh_from_db()
     _tell(visit, found, mode)
+    if len(seen) > len(rows):
+        messages.warning(visit.request, _gone(len(seen) - len(rows)))
     if not found.stale:
         return HttpResponseRedirect(visit.address("policies"))
     again = {"mode": mode, "reason": form.cleaned_data["reason"]}
@@ -85,3 +87,12 @@ def _tell(visit: Visit, found: Switched, mode: str) -> None:
 
 def _named(rows: Sequence[Policy]) -> str:
     return ", ".join(each.name for each in rows)
+
+
+def _gone(count: int) -> str:
+    told = ngettext(
+        "%(count)s of those chosen is not there any more.",
+        "%(count)s of those chosen are not there any more.",
+        count,
+    )
+    return told % {"count": count}

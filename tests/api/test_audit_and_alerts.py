@@ -167,6 +167,9 @@ def test_an_alert_is_put_aside_and_brought_back(api, breached):
     assert answer.json()["snoozed_by"]
     assert api.get(path).json() == answer.json()
     assert len(api.get("/alerts?state=breached").json()["data"]) == 1
+    assert len(api.get("/alerts?snoozed=true").json()["data"]) == 1
+    assert api.get("/alerts?snoozed=false&state=breached").json()["data"] == []
+    assert_problem(api.get("/alerts?snoozed=1"), 422, "invalid_query", "/snoozed")
     for wrong in (
         "2001-01-01T00:00:00Z",
         "9001-01-01T00:00:00Z",

@@ -93,6 +93,15 @@ def test_what_somebody_edited_meanwhile_is_named_and_left(browser, several, acto
     assert modes()["Hourly 2"] == "off"
 
 
+def test_what_is_archived_meanwhile_is_counted(browser, several, actor, now):
+    typed = sent(several[:2], "off")
+    edits.archive_policy(policy=several[0], actor=actor, now=now)
+    told = browser.post(f"{AT}mode/", typed, follow=True).content.decode()
+    assert "1 of those chosen is not there any more." in told
+    assert "1 policy is switched: Off." in told
+    assert modes()["Hourly"] == "enforce"
+
+
 def test_resuming_what_deletes_is_said(browser, several, actor, now):
     keep = several[1]
     edits.switch_policy(
