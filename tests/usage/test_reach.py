@@ -17,23 +17,26 @@ pytestmark = pytest.mark.django_db
 
 # One account has used much, and a thousand others a little.
 MUCH = 20_000
+# Ids begin with their time, which says where a row belongs.
+_ID = """(lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint), 12, '0')
+ || substr(md5(b.id::text || n), 1, 20))::uuid"""
 _EACH = """FROM accounts_bot AS b, generate_series(1,
  CASE WHEN b.account_id = %(account)s THEN %(much)s ELSE 3 END) AS n"""
 HOLDS = f"""INSERT INTO usage_reservation (id, account_id, bot_id, state, amounts,
  holds, ttl_seconds, created_at, expires_at, dispatched)
-SELECT uuidv7(), b.account_id, b.id, 'open', '{{}}', '[]', 600, now(),
+SELECT {_ID}, b.account_id, b.id, 'open', '{{}}', '[]', 600, now(),
  %(now)s + interval '1 day', false {_EACH}"""
 BLOCKS = f"""INSERT INTO policies_block (id, account_id, bot_id, kind, cover, subject,
  enforced, reason, starts_at, lifted_at, lifted_by, lift_reason)
-SELECT uuidv7(), b.account_id, b.id, 'person', uuidv7(), '[]', true, '', now(), now(),
- 'x', '' {_EACH}"""
+SELECT {_ID}, b.account_id, b.id, 'person', gen_random_uuid(), '[]', true, '', now(),
+ now(), 'x', '' {_EACH}"""
 TALKS = f"""INSERT INTO usage_conversation (id, account_id, bot_id, "user", title, meta,
  started_at, last_activity_at, created_at)
-SELECT uuidv7(), b.account_id, b.id, '', '', '{{}}', now(), now(), now() {_EACH}"""
+SELECT {_ID}, b.account_id, b.id, '', '', '{{}}', now(), now(), now() {_EACH}"""
 DECISIONS = f"""INSERT INTO audit_decisionrecord (id, account_id, sequence, kind,
  key_id, allowed, decision, reason_code, message, enforced, policy_target, estimate,
  subject, policies, triggered_categories, allowlist_hits, denylist_hits, created_at)
-SELECT uuidv7(), b.account_id, n, 'authorize', '', true, 'allow', 'ok', '', true, 'x',
+SELECT {_ID}, b.account_id, n, 'authorize', '', true, 'allow', 'ok', '', true, 'x',
  '{{}}', '{{}}', '[]', '{{}}', '{{}}', '{{}}', now() {_EACH}"""
 NOBODY = "00000000-0000-7000-8000-000000000000"
 
