@@ -18,6 +18,7 @@ from accounts.models import Account
 from accounts.selectors import bots, keys
 from audit.models import DecisionRecord
 from audit.selectors import decisions, narrowed
+from dashboard.codes import words
 from dashboard.visits import Visit
 from policies.selectors import policies
 from usage.selectors import models_seen
@@ -159,7 +160,7 @@ def _form(visit: Visit, names: Mapping[str, str]) -> FacetForm:
     found = policies(account, include_archived=True)
     offered: dict[str, Choices] = {
         "decision": [("allow", _("Allowed")), ("deny", _("Refused"))],
-        "reason_code": [(code, code.replace("_", " ")) for code in REASONS],
+        "reason_code": [(code, words(code)) for code in REASONS],
         "policy": [(each.public_id, each.name) for each in found[:CHOICES]],
         "bot": list(names.items()),
         "model": [(name, name) for name in models_seen(account)[:CHOICES]],

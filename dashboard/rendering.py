@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from django.forms.renderers import DjangoTemplates
-from django.forms.utils import flatatt
 from django.http import HttpRequest
 from django.utils.html import conditional_escape
 from django.utils.safestring import SafeString, mark_safe
@@ -42,15 +41,24 @@ def _is_plain(widget: Mapping[str, Any]) -> bool:
     )
 
 
+def _attributes(named: Mapping[str, Any]) -> str:
+    """Write attributes in the order of Django's template."""
+    return "".join(
+        f" {name}" if value is True else f' {name}="{conditional_escape(str(value))}"'
+        for name, value in named.items()
+        if value is not False
+    )
+
+
 def _select(widget: Mapping[str, Any]) -> Iterator[str]:
     name = conditional_escape(widget["name"])
-    yield f'<select name="{name}"{flatatt(widget["attrs"])}>'
+    yield f'<select name="{name}"{_attributes(widget["attrs"])}>'
     for group, options, _ in widget["optgroups"]:
         if group:
             yield f'<optgroup label="{conditional_escape(group)}">'
         for option in options:
             value = conditional_escape(str(option["value"]))
-            attributes = flatatt(option["attrs"]) if option["attrs"] else ""
+            attributes = _attributes(option["attrs"]) if option["attrs"] else ""
             label = conditional_escape(option["label"])
             yield f'<option value="{value}"{attributes}>{label}</option>'
         if group:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 from django import template
 from django.templatetags.static import static
@@ -16,6 +16,7 @@ from django.utils.translation import gettext_noop as _
 
 from accounts.saying import say
 from dashboard import amounts
+from dashboard.codes import words
 from dashboard.themes import theme_of
 from policies.rules import sentence
 
@@ -52,26 +53,6 @@ STATUSES: Mapping[str, tuple[str, str, str]] = {
     "would-deny": ("calm", "eye", _("Would refuse")),
     "lifted": ("", "rotate-ccw", _("Lifted")),
     "ended": ("", "clock", _("Ended")),
-}
-
-# Codes that people read: of targets, and of why a decision came out as it did.
-WORDS: Final = {
-    _("usage events"),
-    _("message text"),
-    _("conversations"),
-    _("decisions"),
-    _("limit exceeded"),
-    _("warned"),
-    _("throttled"),
-    _("blocked"),
-    _("revoked"),
-    _("bot disabled"),
-    _("denylist"),
-    _("redacted"),
-    _("model not allowed"),
-    _("unpriced model"),
-    _("fail open"),
-    _("enforcement unavailable"),
 }
 
 
@@ -166,11 +147,7 @@ def unit(metric: str) -> str:
     return "" if metric == "cost" else amounts.unit_text(metric, 2)
 
 
-@register.filter
-def words(code: str) -> str:
-    """Write a code as words: limit_exceeded as limit exceeded."""
-    plain = code.replace("_", " ")
-    return gettext(plain) if plain in WORDS else plain
+register.filter("words", words)
 
 
 @register.simple_tag
