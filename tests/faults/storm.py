@@ -35,7 +35,7 @@ class Plan:
     threads: int = 48
     seed: int = 7
     stormy: float = 12.0
-    calm: float = 30.0
+    calm: float = 16.0
     kill_every: tuple[float, float] = (0.2, 2.0)
     crash_every: tuple[float, float] = (12.0, 30.0)
     edit_every: tuple[float, float] | None = (0.1, 1.2)
