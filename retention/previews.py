@@ -14,7 +14,7 @@ from retention import guard, targets
 from retention.cutoff import over_guard
 from retention.jobs import Job, job_of, job_of_document
 from retention.models import LegalHold, PruneRun
-from retention.selectors import held_of, live_holds, total_of
+from retention.selectors import held_rows, total_of
 
 HISTOGRAM_DAYS = (1, 7, 14, 30, 60, 90, 180, 365, 730)
 SAMPLE = 10
@@ -53,19 +53,20 @@ def preview(
 
 def preview_of(job: Job) -> dict[str, Any]:
     """Return the same for a rule of the account or of the house."""
-    found, held, total = guard.measure(job), held_of(job), total_of(job)
+    found, total, holds = guard.measure(job), total_of(job), _holds(job)
     waits = job.policy is not None and over_guard(due=found.backlog, total=total)
     return {
         "target": job.target_name,
         "max_age_days": job.max_age_days,
         "cutoff": job.cutoff,
         "due": found.due,
-        "held": held,
+        # Several may keep the same row, and there may be more than are looked at.
+        "held": held_rows(job) if holds else 0,
         "total": total,
         "oldest": found.oldest,
         "histogram": _histogram(job),
         "sample": _sample(job) if found.due else [],
-        "holds": _holds(job) if held else [],
+        "holds": [hold for hold in holds if hold["rows"]],
         "waits": PruneRun.Waiting.SHARE if waits else "",
     }
 
@@ -100,19 +101,18 @@ def _sample(job: Job) -> list[str]:
 
 
 def _holds(job: Job) -> list[dict[str, Any]]:
-    """Return the holds that keep rows which are over their age, and how many each."""
-    found = []
-    for hold in live_holds(job.account, job.now)[:_HOLDS]:
-        rows = _held_by(job, hold)
-        if rows:
-            found.append({"hold": hold, "rows": rows})
-    return found
-
-
-def _held_by(job: Job, hold: LegalHold) -> int:
+    """Return the newest live holds, and how many rows over their age each one keeps."""
     target = job.target
-    one = target.only_hold()
-    sql = f"SELECT count(*) {targets.over_age(target, job.within)} AND {one}"
-    with connection.cursor() as cursor:
-        cursor.execute(sql, job.parameters(hold=hold.id))
-        return int(cursor.fetchone()[0])
+    kept = (
+        f"SELECT count(*) AS rows {targets.over_age(target, job.within)}"
+        f" AND {target.only_hold('x.id')}"
+    )
+    sql = (
+        "SELECT x.*, kept.rows FROM (SELECT * FROM retention_legalhold"  # noqa: S608
+        " WHERE account_id = %(account)s AND released_at IS NULL"
+        " AND (until IS NULL OR until > %(held_at)s)"
+        f" ORDER BY id DESC LIMIT {_HOLDS}) AS x"
+        f" CROSS JOIN LATERAL ({kept}) AS kept ORDER BY x.id DESC"
+    )
+    holds = LegalHold.objects.raw(sql, job.parameters())
+    return [{"hold": hold, "rows": vars(hold)["rows"]} for hold in holds]

@@ -147,8 +147,11 @@ def due_since(job: Job) -> datetime | None:
 
 def held_of(job: Job) -> int:
     """Return how many rows are over their age and kept by legal holds."""
-    if not live_holds(job.account, job.now).exists():
-        return 0
+    return held_rows(job) if live_holds(job.account, job.now).exists() else 0
+
+
+def held_rows(job: Job) -> int:
+    """Return the same, for an account that is known to have live holds."""
     target = job.target
     sql = f"SELECT count(*) {targets.over_age(target, job.within)} AND {target.held}"
     with connection.cursor() as cursor:

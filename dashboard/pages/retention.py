@@ -1,7 +1,7 @@
 """What is let go of: the policies, what is due by them, and what waits."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC
 from io import StringIO
 from typing import Any, Final
@@ -62,13 +62,14 @@ def detail(visit: Visit, retention_policy_id: str) -> HttpResponse:
     """Show what a policy would delete now; the counts come as a fragment."""
     policy = _policy(visit, retention_policy_id)
     counted = "counted" in visit.request.GET
+    receipts = list(runs(visit.account, policy)[:RUNS])
     context = {
         "policy": policy,
         "names": names_of(policy),
-        "runs": list(runs(visit.account, policy)[:RUNS]),
+        "runs": receipts,
         "pause_form": ReasonForm(auto_id="pause_%s"),
         "tab": "retention",
-        **(_counted(visit, policy) if counted else {}),
+        **(_counted(visit, policy, receipts) if counted else {}),
     }
     return render(visit, "retention_policy.html", context, place="retention")
 
@@ -77,7 +78,8 @@ def detail(visit: Visit, retention_policy_id: str) -> HttpResponse:
 def counts(visit: Visit, retention_policy_id: str) -> HttpResponse:
     """Show what is due by a policy, with the ages of all in its scope."""
     policy = _policy(visit, retention_policy_id)
-    context = {"policy": policy, **_counted(visit, policy)}
+    receipts = runs(visit.account, policy)[:1]
+    context = {"policy": policy, **_counted(visit, policy, receipts)}
     return render(visit, "parts/retention_due.html", context)
 
 
@@ -151,10 +153,14 @@ def _table(visit: Visit) -> dict[str, Any]:
     return {"page": shown, "rows": rows, "open_runs": open_runs}
 
 
-def _counted(visit: Visit, policy: Policy) -> dict[str, Any]:
+def _counted(
+    visit: Visit, policy: Policy, receipts: Iterable[PruneRun]
+) -> dict[str, Any]:
     found = preview(account=visit.account, policy=policy, now=visit.now)
-    waiting = runs(visit.account, policy).filter(state=PruneRun.State.WAITING).first()
-    return {**drawn_by_age(found), "waiting_run": waiting}
+    # A rule has one run at a time, so one that waits is the newest.
+    newest = next(iter(receipts), None)
+    waits = newest is not None and newest.state == PruneRun.State.WAITING
+    return {**drawn_by_age(found), "waiting_run": newest if waits else None}
 
 
 def _lines(visit: Visit, policy: Policy) -> Iterator[str]:
