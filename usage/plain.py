@@ -154,8 +154,8 @@ def _reserve(
     expires = stamp(work.now + timedelta(seconds=seconds))
     work.write_text(
         "reservations",
-        f'{{"id":"{row_id}",{plan.holder},"key_id":{key.quoted if key else "null"},'
-        f'"amounts":{_sums(amounts, least=1)},'
+        f'{{"id":"{row_id}",{plan.owner}{plan.asked},'
+        f'"key_id":{key.quoted if key else "null"},"amounts":{_sums(amounts, least=1)},'
         f'"holds":{holding(parts)},"ttl_seconds":{seconds},"created_at":"{stamp(work.now)}",'
         f'"expires_at":"{expires}","dispatched":false}}',
     )

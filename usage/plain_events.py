@@ -60,7 +60,7 @@ def _write(work: Work, entry: Entry, request: EventIn) -> None:
         work.witness = ("events", event_id)
     work.write_text(
         "events",
-        f'{{"id":"{event_id}",{plan.charged},"sequence":{work.next_sequence()},'
+        f'{{"id":"{event_id}",{plan.owner}{plan.user},"sequence":{work.next_sequence()},'
         f'"source":{_quoted(request.source)},"client_id":"",'
         f'"key_id":{key.quoted if key else "null"},"occurred_at":"{now}",'
         f'"created_at":"{now}","overrun":false,'

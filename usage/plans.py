@@ -8,6 +8,7 @@ answer that do not change.
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from sys import intern
 from typing import Any
 
 import msgspec
@@ -43,8 +44,9 @@ class Plan:
     has_cost: bool
     who: str
     subject: str
-    holder: str
-    charged: str
+    owner: str
+    asked: str
+    user: str
 
 
 def plan_for(
@@ -57,15 +59,18 @@ def plan_for(
     if key is not None and (key.project_id is not None or key.bot_id is not None):
         return None
     plans: dict[tuple[str, str | None, str | None], Plan] = book.plans
-    name = (request.bot, request.user, request.model)
-    plan = plans.get(name)
+    plan = plans.get((request.bot, request.user, request.model))
     if plan is None or not plan.start <= now < plan.end:
         bot = book.bots.get(request.bot)
         if bot is None:
             return None
         if len(plans) >= _KEPT:
             plans.clear()
-        plan = plans[name] = _plan(book, bot, request, now)
+            book.owners.clear()
+        plan = _plan(book, bot, request, now)
+        # Thousands are kept: what they are called by is theirs already, mostly.
+        name = bot.public_id if request.bot == bot.public_id else request.bot
+        plans[name, request.user, plan.caller.model] = plan
     return plan
 
 
@@ -74,7 +79,7 @@ def _plan(book: Book, bot: BotInfo, request: CallIn | EventIn, now: datetime) ->
         project=bot.project,
         bot=bot.public_id,
         user=effective_user(request.user, bot.owner),
-        model=request.model,
+        model=None if request.model is None else intern(request.model),
     )
     found = book.matches(caller)
     places = [place_of(m, limit, now) for m in found for limit in m.rule.limits]
@@ -87,6 +92,7 @@ def _plan(book: Book, bot: BotInfo, request: CallIn | EventIn, now: datetime) ->
         f'"account_id":"{book.account_id}","bot_id":"{bot.id}",'
         f'"project_id":{_text(bot.project_id)},"model":{model},"user":'
     )
+    named_itself = request.user == caller.user
     return Plan(
         bot=bot,
         caller=caller,
@@ -101,8 +107,9 @@ def _plan(book: Book, bot: BotInfo, request: CallIn | EventIn, now: datetime) ->
         f'"policy_project_id":{project},"model":{model}',
         subject=f'"project":{project},"bot":"{bot.public_id}","user":{user},'
         f'"model":{model}',
-        holder=owner + _text(request.user),
-        charged=owner + user,
+        owner=book.owners.setdefault(owner, owner),
+        asked=user if named_itself else _text(request.user),
+        user=user,
     )
 
 

@@ -105,6 +105,7 @@ class Book:
     _matches: dict[Caller, tuple[Match, ...]] = field(default_factory=dict)
     # What is worked out once for all calls of a bot, user and model.
     plans: dict[tuple[str, str | None, str | None], Any] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)
     # Callers share what they match: there are fewer subjects than callers.
     _shared: dict[tuple[UUID, Subject, bool], Match] = field(default_factory=dict)
 
