@@ -118,7 +118,8 @@ def test_models_by_their_beginning(browser, used):
 def test_blocked_time_is_shaded(browser, account, bot, actor, used, now):
     block_bot(bot=bot, reason="too loud", actor=actor, now=now)
     data = data_of(get(browser, "?range=24h"))
-    assert data["stays"] == []
+    # It has just begun: as long as this test takes, and no longer.
+    assert all(last - first < 0.1 for first, last in data["stays"])
     block = bot.blocks.get()
     block.starts_at -= timedelta(hours=5)
     block.save()
