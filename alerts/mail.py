@@ -17,7 +17,7 @@ from django.utils.translation import ngettext, override
 
 from accounts.saying import say
 from accounts.selectors import languages_of
-from alerts.confirming import link_to_confirm
+from alerts.confirming import link_to_confirm, link_to_stop
 from alerts.models import Alert, Delivery, Recipient
 from alerts.wording import advice_about, done_about, headline_of
 
@@ -48,8 +48,10 @@ def compose(
     `language` is that of the readers, else the account's; `part` tells the message
     from the delivery's others.
     """
+    stop_link = link_to_stop(account=delivery.account, address=delivery.recipient)
     with override(language or delivery.account.language or settings.LANGUAGE_CODE):
         template, context = _content(delivery)
+        context["stop_link"] = stop_link
         body = render_to_string(f"alerts/{template}.txt", context)
         page = render_to_string(f"alerts/{template}.html", context)
     name = f"{delivery.message_id}.{part}" if part else delivery.message_id
@@ -61,10 +63,19 @@ def compose(
         headers={
             "Message-ID": f"<{name}@policyhub>",
             "Auto-Submitted": "auto-generated",
+            **_stopping(stop_link),
         },
     )
     message.attach_alternative(page, "text/html")
     return message
+
+
+def _stopping(link: str) -> dict[str, str]:
+    """Return the headers by which programs for mail offer to end it (RFC 8058)."""
+    if not link:
+        return {}
+    one_click = "List-Unsubscribe=One-Click"
+    return {"List-Unsubscribe": f"<{link}>", "List-Unsubscribe-Post": one_click}
 
 
 def _content(delivery: Delivery) -> tuple[str, dict[str, Any]]:

@@ -33,15 +33,14 @@ _HEADLINES = {
     RETENTION_PAUSED: _("Pruning waits for you"),
     RETENTION_OVERDUE: _("Pruning is overdue"),
 }
-_NOTHING_DELETED = _("Nothing was deleted that the policy does not cover.")
 _DONE = {
     BLOCK: _("The calls that the block covers are refused until it ends or is lifted."),
     UNBLOCK: _("The block was lifted; calls are decided by the policies again."),
     REVOKE: _("The bot's calls are refused and the keys bound to it no longer work."),
     FORECAST: _("Nothing was stopped. This is an estimate from the hours before."),
     DELIVERY_FAILING: _("Nothing more is sent to this endpoint."),
-    RETENTION_PAUSED: _NOTHING_DELETED,
-    RETENTION_OVERDUE: _NOTHING_DELETED,
+    RETENTION_PAUSED: _("Nothing of it is deleted until somebody confirms it."),
+    RETENTION_OVERDUE: _("Pruning is tried again every minute."),
 }
 _ADVICE = {
     BLOCK: _("If the calls should go on, clear the block on the policy's page."),

@@ -236,5 +236,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("app/new/", doors.create, name="account-new"),
     path("join/<str:token>/", doors.join, name="join"),
     path("confirm/<str:token>/", confirmations.confirm, name="confirm-recipient"),
+    path("stop-mail/<str:token>/", confirmations.stop, name="stop-mail"),
     path("app/<slug:slug>/", include(account_pages)),
 ]

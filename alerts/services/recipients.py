@@ -137,9 +137,9 @@ def _message(
     )
 
 
-def recipient_of(token: str) -> Recipient:
-    """Return whom a link was made for. Raises NotFound."""
-    wanted = confirming.named_by(token)
+def recipient_of(token: str, *, stops: bool = False) -> Recipient:
+    """Return whom a link was made for, to confirm or to stop. Raises NotFound."""
+    wanted = confirming.named_by(token, stops=stops)
     if wanted is None:
         raise NotFound
     found = Recipient.objects.filter(id=wanted).select_related("account").first()
@@ -152,6 +152,16 @@ def confirm(*, recipient: Recipient, now: datetime) -> Recipient:
     """Note that an address wants the mail; the first time stays on record."""
     asked = Recipient.objects.filter(id=recipient.id, confirmed_at=None)
     asked.update(confirmed_at=now)
+    recipient.refresh_from_db()
+    return recipient
+
+
+def withdraw(*, recipient: Recipient) -> Recipient:
+    """Note that an address wants no more mail; the owners get what is meant for it.
+
+    It is not asked again; the link that it once confirmed by goes on working.
+    """
+    Recipient.objects.filter(id=recipient.id).update(confirmed_at=None)
     recipient.refresh_from_db()
     return recipient
 

@@ -13,12 +13,14 @@ from accounts.models import Member, Person
 from accounts.services import add_member
 from alerts import services
 from alerts.confirming import link_to_confirm
+from alerts.mail import compose
 from alerts.models import Alert, Delivery, Recipient, Undeliverable
 from alerts.services.recipients import (
     confirm,
     mark_deliverable,
     recipient_of,
     send_test,
+    withdraw,
 )
 from tests.alerts.conftest import NOW
 
@@ -91,6 +93,33 @@ def test_a_stranger_is_asked_once_and_the_owner_gets_it_meanwhile(opened):
     confirm(recipient=recipient_of(token), now=NOW)
     opened(3, OPS)
     assert [to for to, _ in sent()] == ["ops@example.com"]
+
+
+def test_who_confirmed_can_stop_it_and_the_owner_gets_it_then(account, opened):
+    Recipient.objects.create(
+        account=account, address="ops@example.com", confirmed_at=NOW
+    )
+    opened(1, [*OPS, ("email", "alice@example.com")])
+    services.deliver_due(now=NOW)
+    theirs = {message.to[0]: message for message in mail.outbox}
+    message = theirs["ops@example.com"]
+    link = message.extra_headers["List-Unsubscribe"].strip("<>")
+    assert message.extra_headers["List-Unsubscribe-Post"].endswith("=One-Click")
+    assert link in message.body
+    assert link in message.alternatives[0][0]
+    assert "List-Unsubscribe" not in theirs["alice@example.com"].extra_headers
+    assert "stop-mail" not in theirs["alice@example.com"].body
+    delivery = Delivery.objects.get(recipient="ops@example.com")
+    again = compose(delivery, ["ops@example.com"])
+    assert (again.body, again.extra_headers) == (message.body, message.extra_headers)
+
+    mail.outbox.clear()
+    withdraw(recipient=recipient_of(link.split("/")[-2], stops=True))
+    opened(2, OPS)
+    services.deliver_due(now=NOW)
+    (owned,) = mail.outbox
+    assert owned.to == ["alice@example.com"]
+    assert "has not confirmed" in owned.body
 
 
 def test_several_who_did_not_confirm_are_one_mail_to_the_owner(opened):

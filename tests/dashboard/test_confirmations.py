@@ -5,7 +5,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.services import create_account
-from alerts.confirming import link_to_confirm
+from alerts.confirming import link_to_confirm, link_to_stop
 from alerts.models import Recipient
 
 pytestmark = pytest.mark.django_db
@@ -57,3 +57,39 @@ def test_a_forged_or_stale_link_is_nothing(recipient, path):
     assert Client().get(path[:-5] + "AAAA/").status_code == 404
     recipient.delete()
     assert Client().post(path).status_code == 404
+
+
+def stop_path(recipient, settings):
+    link = link_to_stop(account=recipient.account, address=recipient.address)
+    return link.removeprefix(settings.POLICYHUB_SITE_URL)
+
+
+def test_programs_for_mail_stop_it_with_one_click(recipient, path, settings):
+    assert stop_path(recipient, settings) == ""  # nothing to stop yet
+    Client().post(path)
+    address = stop_path(recipient, settings)
+    client = Client(enforce_csrf_checks=True)
+
+    assert "Stop the alerts of" in client.get(address).content.decode()
+    recipient.refresh_from_db()
+    assert recipient.confirmed_at is not None
+    for _ in range(2):
+        answer = client.post(address, {"List-Unsubscribe": "One-Click"})
+        assert "No more alerts of" in answer.content.decode()
+    recipient.refresh_from_db()
+    assert recipient.confirmed_at is None
+    # Who changes their mind has the first mail still.
+    assert "Confirmed" in Client().post(path).content.decode()
+
+
+def test_a_link_to_confirm_does_not_stop_nor_the_other_way(recipient, path, settings):
+    Client().post(path)
+    address = stop_path(recipient, settings)
+    token = path.rstrip("/").rpartition("/")[2]
+    stops = address.rstrip("/").rpartition("/")[2]
+
+    assert Client().post(f"/stop-mail/{token}/").status_code == 404
+    assert Client().post(f"/confirm/{stops}/").status_code == 404
+    assert Client().get("/stop-mail/x/").status_code == 404
+    recipient.refresh_from_db()
+    assert recipient.confirmed_at is not None

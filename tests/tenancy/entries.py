@@ -225,6 +225,7 @@ OPEN = (
     "/app/new/",
     "/join/{token}/",
     "/confirm/{token}/",
+    "/stop-mail/{token}/",
     "/theme/",
     "/language/",
     "/healthz",
