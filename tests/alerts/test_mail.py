@@ -88,7 +88,8 @@ def test_the_mail_says_what_happened_and_where_to_look(opened, settings):
         ({"actions": ["throttle"]}, "do not fit any more are refused"),
         ({"actions": ["block"]}, "are refused from now on"),
         ({"actions": ["revoke", "block"]}, "The bot was revoked"),
-        ({"kind": "retention_paused"}, "Nothing was deleted"),
+        ({"kind": "retention_paused"}, "Nothing of it is deleted until"),
+        ({"kind": "retention_overdue"}, "tried again every minute"),
     ],
 )
 def test_the_mail_says_what_was_done(opened, facts, expected):
@@ -191,7 +192,7 @@ def test_each_reads_mails_in_a_language_of_their_own(account, opened, sink):
     assert read.keys() == {"alice", "bob", "dora", "carla", "guest"}
     for name in ("alice", "dora", "carla", "guest"):
         message = read[name]
-        assert message["Subject"] == "[PolicyHub] Grenze erreicht: Daily cap"
+        assert message["Subject"] == "[PolicyHub] Limit erreicht: Daily cap"
         html = message.get_body(["html"]).get_content()
         assert '<html lang="de">' in html
         for text in (message.get_body(["plain"]).get_content(), html):
