@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 
 from accounts import ids
 from accounts.actors import Actor
-from accounts.errors import Conflict, FieldError, InvalidBody
+from accounts.errors import Conflict, FieldError, InvalidBody, NotFound
 from accounts.models import Account
 from accounts.outbound import UnsafeUrl, check_url
 from accounts.sealing import seal, unseal
@@ -66,11 +66,11 @@ def create_webhook(
 def update_webhook(
     *, webhook: Webhook, changes: Mapping[str, Any], actor: Actor, now: datetime
 ) -> Webhook:
-    """Change url, event_types, description or enabled. Raises InvalidBody.
+    """Change url, event_types, description or enabled. Raises InvalidBody, NotFound.
 
     An endpoint that is enabled again starts afresh: its failures are forgotten.
     """
-    webhook = Webhook.objects.select_for_update().get(id=webhook.id)
+    webhook = _locked(webhook)
     wanted = dict(changes)
     if "url" in wanted:
         wanted["url"] = checked_url(wanted["url"])
@@ -91,7 +91,11 @@ def update_webhook(
 
 @transaction.atomic
 def delete_webhook(*, webhook: Webhook, actor: Actor, now: datetime) -> None:
-    """Remove an endpoint; what was still to be sent to it is given up."""
+    """Remove an endpoint; what was still to be sent to it is given up.
+
+    Raises NotFound for one that is gone.
+    """
+    webhook = _locked(webhook)
     _append(webhook, "webhook.deleted", actor=actor, now=now)
     _messages(webhook).filter(state=Delivery.State.PENDING).update(
         state=Delivery.State.FAILED, last_error="the endpoint was deleted"
@@ -107,8 +111,11 @@ def rotate_secret(
     actor: Actor,
     now: datetime,
 ) -> tuple[Webhook, str]:
-    """Give an endpoint a new secret; messages bear both signatures for the overlap."""
-    webhook = Webhook.objects.select_for_update().get(id=webhook.id)
+    """Give an endpoint a new secret; messages bear both signatures for the overlap.
+
+    Raises NotFound for one that is gone.
+    """
+    webhook = _locked(webhook)
     ends = now + timedelta(seconds=overlap_seconds)
     kept = []
     for held in webhook.secrets:
@@ -202,6 +209,15 @@ def checked_types(types: Sequence[str]) -> list[str]:
     if event_types.EVERY_TYPE in types:
         return [event_types.EVERY_TYPE]
     return list(dict.fromkeys(types))
+
+
+def _locked(webhook: Webhook) -> Webhook:
+    """Return the row as it is now. Raises NotFound if somebody has just deleted it."""
+    fresh = Webhook.objects.select_for_update(of=("self",)).select_related("account")
+    found = fresh.filter(id=webhook.id).first()
+    if found is None:
+        raise NotFound
+    return found
 
 
 def _messages(webhook: Webhook) -> QuerySet[Delivery]:

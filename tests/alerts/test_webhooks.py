@@ -12,6 +12,7 @@ from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
 from accounts.actors import SYSTEM
+from accounts.errors import NotFound
 from alerts import hooks, services
 from alerts.models import Alert, Delivery, Notice, Webhook
 from tests.alerts.conftest import NOW
@@ -228,6 +229,20 @@ def test_what_waits_for_a_deleted_or_disabled_endpoint_is_given_up(
     assert set(
         Delivery.objects.filter(channel="webhook").values_list("state", flat=True)
     ) == {"failed"}
+
+
+def test_an_endpoint_that_somebody_else_has_just_deleted_is_not_found(register):
+    webhook, _ = register()
+    services.delete_webhook(webhook=webhook, actor=SYSTEM, now=NOW)
+
+    with pytest.raises(NotFound):
+        services.update_webhook(
+            webhook=webhook, changes={"enabled": False}, actor=SYSTEM, now=NOW
+        )
+    with pytest.raises(NotFound):
+        services.rotate_secret(webhook=webhook, actor=SYSTEM, now=NOW)
+    with pytest.raises(NotFound):
+        services.delete_webhook(webhook=webhook, actor=SYSTEM, now=NOW)
 
 
 def test_a_disabled_endpoint_can_still_be_tested(register, sink):
