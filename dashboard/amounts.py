@@ -2,6 +2,7 @@
 English, for programs and for mails.
 """
 
+import re
 from functools import lru_cache
 
 from django.utils.formats import number_format
@@ -38,6 +39,27 @@ def _mark(language: str | None) -> str | None:
 def _point(language: str | None) -> str:
     """Return what stands before decimals."""
     return str(number_format("0.5", 1))[1:-1]
+
+
+def plain_amount(text: str, *, whole: bool) -> str:
+    """Return an amount as it was typed the way programs write it: 1250.5.
+
+    Where a comma stands before decimals, `12,50` is twelve and a half, and `1.250` is
+    more than a thousand. Elsewhere commas are groups. What can be neither stays.
+    """
+    typed = re.sub(r"[_\s]", "", text)
+    if _point(get_language()) != "," or re.fullmatch(r"-?\d{1,3}(,\d{3})+\.\d*", typed):
+        return typed.replace(",", "")
+    if re.fullmatch(r"-?\d{1,3}(\.\d{3})+(,\d*)?", typed):
+        typed = typed.replace(".", "")
+    if whole and re.fullmatch(r"-?\d{1,3}(,\d{3})+", typed):
+        return typed.replace(",", "")
+    return typed.replace(",", ".")
+
+
+def typed_amount(value: str) -> str:
+    """Return decimals as the reader types them: 12.5 or 12,5."""
+    return value.replace(".", _point(get_language()))
 
 
 def unit_text(metric: str, amount: int) -> str:

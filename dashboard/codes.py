@@ -22,6 +22,9 @@ WORDS: Final = {
     _("unpriced model"),
     _("fail open"),
     _("enforcement unavailable"),
+    _("usage"),
+    _("retention"),
+    _("content"),
 }
 
 

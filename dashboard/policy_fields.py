@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from django import forms
 
+from dashboard.amounts import number_text, plain_amount, typed_amount
 from dashboard.policy_choices import Choices
 
 Values = Mapping[str, Any]
@@ -80,13 +81,13 @@ def typed(form: forms.Form) -> dict[str, Any]:
 
 def number(value: str) -> int | str:
     """Read a whole number, with thousands separators or not; else return the text."""
-    plain = re.sub(r"[,_\s]", "", value)
+    plain = plain_amount(value, whole=True)
     return int(plain) if re.fullmatch(r"-?[0-9]{1,20}", plain) else value
 
 
 def money(value: str) -> str:
     """Read dollars: a leading $ and thousands separators are let go."""
-    return re.sub(r"[,_\s]", "", value).removeprefix("$")
+    return plain_amount(value.strip().strip("$"), whole=False)
 
 
 def amount(metric: str, value: str) -> int | str:
@@ -96,9 +97,9 @@ def amount(metric: str, value: str) -> int | str:
 
 def amount_shown(metric: str, value: object) -> str:
     """Show an amount as the field takes it."""
-    if metric == "cost" or not isinstance(value, int):
-        return str(value)
-    return f"{value:,}"
+    if metric == "cost":
+        return typed_amount(str(value))
+    return number_text(value) if isinstance(value, int) else str(value)
 
 
 def span(value: str, unit: str) -> int | str:

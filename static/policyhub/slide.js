@@ -7,9 +7,17 @@ function say(box, said) {
   box.querySelector("input").setAttribute("aria-valuetext", said);
 }
 
+// As the form reads it: in German 12,50 is twelve and a half, and 1.250 over a thousand.
+function number(text) {
+  const plain = text.replace(/[_\s$]/g, "");
+  const point = new Intl.NumberFormat(document.documentElement.lang || "en").format(0.5)[1];
+  if (point !== "," || /,.*\./.test(plain)) return Number(plain.replace(/,/g, ""));
+  return Number(plain.replace(/\.(?=\d{3}(?:\D|$))/g, "").replace(",", "."));
+}
+
 function typed(box, text) {
   const { stops, values, typed: said } = read(box);
-  const amount = Number(text.replace(/[,_\s$]/g, ""));
+  const amount = number(text);
   if (!(amount > 0)) return say(box, "");
   const above = stops.findIndex((each) => each.at >= amount);
   box.querySelector("input").value = above < 0 ? stops.length - 1 : above;

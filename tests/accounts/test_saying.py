@@ -74,7 +74,7 @@ def test_every_refusal_has_a_german_one():
     [
         (
             "Daily: cap: 1,000 of 1,000 tokens used, resets in 1 h 30 min",
-            "Daily: cap: 1.000 von 1.000 Token verbraucht, Rücksetzung in 1 h 30 min",
+            "Daily: cap: 1.000 von 1.000 Token verbraucht, beginnt neu in 1 h 30 min",
         ),
         (
             "Would be refused: Spend: $12.50 of $20 used, $3 held, this call needs $9",

@@ -8,7 +8,7 @@ from django.forms.renderers import DjangoTemplates
 from django.utils import translation
 from django.utils.formats import number_format
 
-from dashboard import amounts
+from dashboard import amounts, policy_fields
 from dashboard.rendering import QuickChoices
 from dashboard.usage_series import Named
 from policies.money import MICROS
@@ -63,3 +63,35 @@ def test_names_cannot_break_out_of_a_filter():
     assert "<script" not in shown
     assert shown.count(" selected") == 1
     assert "<script" not in cells([[strange, strange, "1"]])
+
+
+@pytest.mark.parametrize(
+    ("language", "metric", "typed", "read"),
+    [
+        ("en", "tokens", "1,234,567", 1_234_567),
+        ("en", "cost", "$1,250.50", "1250.50"),
+        ("en", "cost", "12.5", "12.5"),
+        ("de", "tokens", "1.234.567", 1_234_567),
+        ("de", "tokens", "1,000", 1_000),
+        ("de", "tokens", "5000", 5_000),
+        ("de", "tokens", "1,5", "1,5"),
+        ("de", "cost", "12,50", "12.50"),
+        ("de", "cost", "1.250,5", "1250.5"),
+        ("de", "cost", "12.50 $", "12.50"),
+        ("de", "cost", "1,250.50", "1250.50"),
+        ("de", "cost", "zwölf", "zwölf"),
+    ],
+)
+def test_an_amount_is_read_as_the_reader_writes_it(language, metric, typed, read):
+    with translation.override(language):
+        assert policy_fields.amount(metric, typed) == read
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize(
+    ("metric", "value"), [("tokens", 7 * 10**12), ("cost", "12.5")]
+)
+def test_what_a_form_shows_it_reads_again(language, metric, value):
+    with translation.override(language):
+        shown = policy_fields.amount_shown(metric, value)
+        assert policy_fields.amount(metric, shown) == value
