@@ -22,9 +22,71 @@ WORDS: Final = {
     _("unpriced model"),
     _("fail open"),
     _("enforcement unavailable"),
+    _("system"),
+    _("person"),
+    _("key"),
+    _("schedule"),
     _("usage"),
     _("retention"),
     _("content"),
+}
+
+# What a change is of, and what it did: `policy.created`.
+SUBJECTS: Final = {
+    _("account"),
+    _("alert"),
+    _("block"),
+    _("bot"),
+    _("conversation"),
+    _("counter"),
+    _("delivery"),
+    _("demo"),
+    _("hold"),
+    _("invitation"),
+    _("key"),
+    _("member"),
+    _("message"),
+    _("person"),
+    _("policy"),
+    _("price"),
+    _("project"),
+    _("run"),
+    _("upstream"),
+    _("user"),
+    _("webhook"),
+}
+DEEDS: Final = {
+    _("created"),
+    _("started"),
+    _("updated"),
+    _("acknowledged"),
+    _("snoozed"),
+    _("woken"),
+    _("cleared"),
+    _("archived"),
+    _("blocked"),
+    _("restored"),
+    _("revoked"),
+    _("unblocked"),
+    _("deleted"),
+    _("reconciled"),
+    _("resent"),
+    _("tested"),
+    _("completed"),
+    _("placed"),
+    _("released"),
+    _("sent"),
+    _("rotated"),
+    _("added"),
+    _("removed"),
+    _("blocks lifted"),
+    _("labelled"),
+    _("reset"),
+    _("confirmed"),
+    _("erased"),
+    _("disabled"),
+    _("redelivered"),
+    _("secret rotated"),
 }
 
 
@@ -32,3 +94,11 @@ def words(code: str) -> str:
     """Write a code as words: limit_exceeded as limit exceeded."""
     plain = code.replace("_", " ")
     return gettext(plain) if plain in WORDS else plain
+
+
+def deed(action: str) -> str:
+    """Say what a change was: policy.blocks_lifted as policy: blocks lifted."""
+    subject, _dot, did = action.replace("_", " ").partition(".")
+    if subject not in SUBJECTS or did not in DEEDS:
+        return action
+    return f"{gettext(subject)}: {gettext(did)}"

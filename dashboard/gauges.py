@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils.translation import gettext
+
 from accounts.models import Account, Bot
 from dashboard import charts
 from policies.models import Policy
@@ -73,7 +75,9 @@ def subject_text(
 ) -> str:
     """Say whom a counter is about: `user u-1, model gpt-x`; empty for everyone."""
     return ", ".join(
-        f"{field} {names.get(value, value)}" if value else f"no {field}"
+        f"{gettext(str(field))} {names.get(value, value)}"
+        if value
+        else gettext("no %(field)s") % {"field": gettext(str(field))}
         for field, value in subject
     )
 

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_noop as _
 
 from accounts.saying import say
 from dashboard import amounts
-from dashboard.codes import words
+from dashboard.codes import deed, words
 from dashboard.themes import theme_of
 from policies.rules import sentence
 
@@ -148,6 +148,7 @@ def unit(metric: str) -> str:
 
 
 register.filter("words", words)
+register.filter("deed", deed)
 
 
 @register.simple_tag
