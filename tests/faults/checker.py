@@ -96,9 +96,12 @@ class Checker:
                 if second - first < timedelta(seconds=60):
                     self.report.wrong(f"two alerts of {where}: {first}, {second}")
         self._missing_alerts(told)
+        # What is no alert's is the digest of an hour: one for each of them.
         for (count,) in self.replay.rows(
             "SELECT count(*) FROM (SELECT alert_id FROM alerts_delivery"
-            " GROUP BY alert_id, channel, recipient HAVING count(*) > 1) AS twice"
+            " GROUP BY account_id, alert_id, channel, recipient, purpose,"
+            " CASE WHEN alert_id IS NULL THEN mail_hour END"
+            " HAVING count(*) > 1) AS twice"
         ):
             if count:
                 self.report.wrong(f"{count} alerts have a message twice")
