@@ -160,10 +160,15 @@ def _tokens(account: Account) -> dict[str, str]:
     )
     invited = Invitation.objects.get(account=account)
     confirm = confirming.link_to_confirm(asked).rstrip("/").rpartition("/")[2]
+    said_yes = Recipient.objects.create(
+        account=account, address="y@example.com", asked_at=now(), confirmed_at=now()
+    )
+    stopping = confirming.link_to_stop(account=account, address=said_yes.address)
     join = signing.dumps(invited.public_id, salt=joining._SALT)
     return {
         "token of dashboard:confirm-recipient": confirm,
         "token of dashboard:join": join,
+        "token of dashboard:stop-mail": stopping.rstrip("/").rpartition("/")[2],
     }
 
 

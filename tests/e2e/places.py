@@ -21,6 +21,7 @@ DOORS = {
     "socialaccount_login_error",
     "dashboard:join",
     "dashboard:confirm-recipient",
+    "dashboard:stop-mail",
 }
 # Shown in the middle of something only; `test_login` looks at each of them.
 STEPS = {
