@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import django
-import genai_prices  # noqa: F401 (slow to load: never inside the first priced call)
 import httpx
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -26,6 +25,10 @@ from policyhub.embedded.state import pages_socket  # noqa: E402
 from policyhub.env import ENV  # noqa: E402
 from policyhub.forward import Pages  # noqa: E402
 from policyhub.memory import settle  # noqa: E402
+from usage import pricing  # noqa: E402
+
+# Here, and not inside the first call that has a price.
+pricing.load()
 
 pages = Pages(pages_socket(ENV.state_dir))
 _GATEWAY = PREFIX + "/"
