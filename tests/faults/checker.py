@@ -42,6 +42,8 @@ class Checker:
 
     def check(self) -> Report:
         """Compare everything; return what was looked at and what was wrong."""
+        # After crashes nobody knows how large the tables are, and plans go by it.
+        self.database.execute("ANALYZE")
         self.replay.run()
         self._counters()
         self._alerts()
