@@ -31,6 +31,31 @@ def stacked(parts: Sequence[Sequence[int]], top: int) -> list[str]:
     return drawn
 
 
+def on_last(parts: Sequence[Sequence[int]], value: int, top: int) -> tuple[str, str]:
+    """Return the box upon the last column's boxes, and the strokes that hatch it."""
+    if value <= 0 or not parts or not parts[0]:
+        return "", ""
+    floor = sum(max(0, values[-1]) for values in parts)
+    low, high = level(floor, top), level(floor + value, top)
+    room = 100 / len(parts[0])
+    left, right = 100 - room * 0.88, 100 - room * 0.12
+    box = f"M{left:.2f} {high:.2f}H{right:.2f}V{low:.2f}H{left:.2f}z"
+    # Each stroke rises from left to right; what is beyond the box is cut off.
+    rise, step = 5.0, 2.5
+    strokes = []
+    for n in range(1, int((low - high + rise) / step) + 1):
+        start = low + rise - n * step
+        first = max(0.0, (start - low) / rise)
+        last = min(1.0, (start - high) / rise)
+        if first < last:
+            (x, y), (to_x, to_y) = (
+                (left + (right - left) * share, start - rise * share)
+                for share in (first, last)
+            )
+            strokes.append(f"M{x:.2f} {y:.2f}L{to_x:.2f} {to_y:.2f}")
+    return box, "".join(strokes)
+
+
 def trace(values: Sequence[int], top: int) -> str:
     """Return a path through the values, each in the middle of its column."""
     room = 100 / max(1, len(values))

@@ -78,7 +78,10 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """All that is drawn, in the metric's own unit."""
+    """All that is drawn, in the metric's own unit.
+
+    `held` is what calls under way hold now; it stands upon the last bar.
+    """
 
     asked: Asked
     buckets: tuple[Bucket, ...]
@@ -89,6 +92,7 @@ class Picture:
     partial: list[Governed]
     stays: list[Stay]
     marks: list[Mark]
+    held: int = 0
 
     @property
     def total(self) -> int:
@@ -97,8 +101,8 @@ class Picture:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing at all was reported in this time."""
-        return not self.used.events
+        """Whether nothing at all was reported in this time, and nothing is held."""
+        return not self.used.events and not self.held
 
     @property
     def parts(self) -> list[Part]:
@@ -108,7 +112,7 @@ class Picture:
     @property
     def bar_top(self) -> int:
         """The value at the upper edge of the bars' scale."""
-        highest = max(self.used.whole, default=0)
+        highest = max([*self.used.whole, self.used.whole[-1] + self.held])
         before = max((each.before or 0 for each in self.buckets), default=0)
         return self._top(max(highest, before), on_total=False)
 
@@ -142,6 +146,12 @@ class Picture:
     @property
     def summary(self) -> str:
         """What the picture shows, in a sentence or two."""
+        held = amount_text(self.asked.metric, self.held)
+        said = gettext("Held now for calls under way: %(held)s.") % {"held": held}
+        return f"{self._used_text} {said}" if self.held else self._used_text
+
+    @property
+    def _used_text(self) -> str:
         metric = self.asked.metric
         if not self.total:
             return gettext("Nothing was used in this time.")
@@ -178,6 +188,7 @@ def picture(
     known: Sequence[Named],
     policies: Iterable[Policy],
     *,
+    held: int = 0,
     with_events: bool = True,
 ) -> Picture:
     """Read and lay out what was asked for; blocks and crossings if they are wanted."""
@@ -198,6 +209,7 @@ def picture(
         partial=partial,
         stays=_stays(visit, asked, exact) if with_events else [],
         marks=_marks(visit, asked, exact) if with_events else [],
+        held=held,
     )
 
 
@@ -298,6 +310,7 @@ def as_data(shown: Picture) -> dict[str, Any]:
             {"name": part.name, "other": part.other, "values": part.values}
             for part in shown.parts
         ],
+        "held": shown.held,
         "total": [each.total for each in shown.buckets],
         "ghost": [each.before for each in shown.buckets]
         if shown.asked.previous
@@ -327,14 +340,15 @@ def as_data(shown: Picture) -> dict[str, Any]:
 
 def table_of(shown: Picture, *, with_total: bool = True) -> list[list[str]]:
     """Return the rows beside the picture, as they are read; `with_total`: so far."""
-    metric = shown.asked.metric
+    metric, last = shown.asked.metric, shown.buckets[-1]
     return [
         [
             each.label,
+            quantity_text(metric, each.value),
+            *([_held_text(shown) if each is last else "—"] if shown.held else []),
             *(
                 quantity_text(metric, value)
                 for value in (
-                    each.value,
                     each.before if with_total else None,
                     *each.parts,
                     each.total if with_total else None,
@@ -346,10 +360,16 @@ def table_of(shown: Picture, *, with_total: bool = True) -> list[list[str]]:
     ]
 
 
+def _held_text(shown: Picture) -> str:
+    return quantity_text(shown.asked.metric, shown.held)
+
+
 def _told(shown: Picture, bucket: Bucket) -> str:
     """Say a bucket, as the cursor reads it out."""
     metric = shown.asked.metric
     said = [f"{bucket.label}: {amount_text(metric, bucket.value)}"]
+    if shown.held and bucket is shown.buckets[-1]:
+        said.append(gettext("held now: %(amount)s") % {"amount": _held_text(shown)})
     if bucket.before is not None:
         before = quantity_text(metric, bucket.before)
         said.append(gettext("before: %(amount)s") % {"amount": before})

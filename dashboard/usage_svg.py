@@ -11,7 +11,7 @@ class Drawn:
     """Paths and places on a canvas of 100 by 100.
 
     `caps` are (distance from the top, solid, on the total's scale), `stays` (left
-    edge, width), `marks` places from the left.
+    edge, width), `marks` places from the left; `held` is a box, `hatch` its strokes.
     """
 
     parts: list[str]
@@ -21,6 +21,8 @@ class Drawn:
     stays: list[tuple[float, float]]
     marks: list[float]
     ticks: list[str]
+    held: str
+    hatch: str
 
 
 def svg_of(shown: Picture) -> Drawn:
@@ -35,8 +37,10 @@ def svg_of(shown: Picture) -> Drawn:
         )
         for each in shown.stays
     ]
+    parts = [part.values for part in shown.parts]
+    held, hatch = plots.on_last(parts, shown.held, tops[False])
     return Drawn(
-        parts=plots.stacked([part.values for part in shown.parts], tops[False]),
+        parts=plots.stacked(parts, tops[False]),
         ghost=plots.trace(ghost, tops[False]) if shown.asked.previous else "",
         total=plots.trace([each.total for each in shown.buckets], tops[True]),
         caps=[
@@ -46,4 +50,6 @@ def svg_of(shown: Picture) -> Drawn:
         stays=stays,
         marks=[round(each.column * 100 / count, 3) for each in shown.marks],
         ticks=[shown.buckets[n].label for n in sorted({0, count // 2, count - 1})],
+        held=held,
+        hatch=hatch,
     )

@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import BigIntegerField, Q, QuerySet, Subquery, Sum, Value
 from django.db.models.expressions import RawSQL
+from django.db.models.functions import Coalesce
 
 from accounts.models import Account
 from policies.models import Policy
@@ -20,10 +21,12 @@ from usage.entries import CallIn
 from usage.ledger import authorize
 from usage.models import (
     Counter,
+    Reservation,
     RollupProgress,
     UsageEvent,
     UsageSummary,
 )
+from usage.reports import Filters
 
 # Each limit's own counters are ranked, not all of them at once: thousands of users have
 # one each. What is current is said by `_current`, too.
@@ -35,6 +38,10 @@ AND c.limit_key = wanted.limit_key
 AND (c.is_head OR (c.kind <> 'fixed' AND (c.window_end IS NULL OR c.window_end > %s)))
 AND (c.policy_id <> ALL (%s::uuid[]) OR c.subject @> %s::jsonb)
 ORDER BY c.used + c.held DESC, c.id LIMIT %s) AS fullest"""
+
+# A call is held in several counters, by the same estimate: the largest is the call's.
+_HELD_BY_CALL = """(SELECT max((hold->>'amount')::bigint)
+FROM jsonb_array_elements(holds) AS hold WHERE hold->>'metric' = %s)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +156,26 @@ def budget(
     """Return the decision body of a call that leaves no trace. Raises NotFound."""
     call = CallIn(bot=bot, user=user, model=model, dry_run=True)
     return authorize(account=account, call=call, now=now).body or {}
+
+
+def held_now(*, account: Account, filters: Filters, metric: str) -> Coalesce:
+    """Return an expression: what open reservations hold, of what the filters say.
+
+    For a query that is made anyway. In the metric's own unit; cost in micro-USD.
+    """
+    rows = Reservation.objects.filter(account=account, state=Reservation.State.OPEN)
+    for name, value in filters.named().items():
+        column = name if name in ("user", "model") else f"{name}_id"
+        mine = Q(**{column: value})
+        rows = rows.filter(mine if value else mine | Q(**{f"{column}__isnull": True}))
+    if filters.no_project:
+        rows = rows.filter(project_id=None)
+    if filters.models:
+        rows = rows.filter(model__startswith=filters.models)
+    held = RawSQL(_HELD_BY_CALL, [metric], BigIntegerField())  # noqa: S611 (as above)
+    calls = rows.annotate(held=held).order_by().values("account")
+    summed = Subquery(calls.annotate(all_held=Sum("held")).values("all_held"))
+    return Coalesce(summed, Value(0), output_field=BigIntegerField())
 
 
 def latest_event(account: Account) -> UsageEvent | None:

@@ -10,12 +10,12 @@ from accounts.selectors import saved_views
 from accounts.tables import csv_text
 from dashboard.saved_views import views_of
 from dashboard.usage_caps import focus
+from dashboard.usage_held import policies_and_held
 from dashboard.usage_picture import (
     Picture,
     as_data,
     picture,
     table_of,
-    usage_policies,
 )
 from dashboard.usage_query import BUCKETS, SPANS, Asked, asked
 from dashboard.usage_series import Named, offered
@@ -34,7 +34,8 @@ PARTIAL_LISTED: Final = 8
 def usage(visit: Visit) -> HttpResponse:
     """Show what was used over time beside the caps on it."""
     wanted, known = _wanted(visit)
-    shown = picture(visit, wanted, known, usage_policies(visit))
+    policies, held = policies_and_held(visit, wanted)
+    shown = picture(visit, wanted, known, policies, held=held)
     context = {
         "asked": wanted,
         "picture": shown,
@@ -66,7 +67,8 @@ def export(visit: Visit, form: str) -> HttpResponse:
     if form not in FORMS:
         raise Http404
     wanted, known = _wanted(visit)
-    rows = _rows(picture(visit, wanted, known, usage_policies(visit)))
+    policies, _ = policies_and_held(visit, wanted)
+    rows = _rows(picture(visit, wanted, known, policies))
     name = f"usage-{visit.account.slug}-{wanted.edges[0]:%Y-%m-%d}"
     if form == "json":
         answer: HttpResponse = JsonResponse({"data": rows})

@@ -79,6 +79,24 @@
     u.ctx.restore();
   };
 
+  // What is held is told by its strokes, not by its colour alone.
+  const hatched = (colour) => {
+    const tile = document.createElement("canvas");
+    const size = (tile.width = tile.height = Math.round(7 * devicePixelRatio));
+    const pen = tile.getContext("2d");
+    pen.fillStyle = colour("--fill-held");
+    pen.fillRect(0, 0, size, size);
+    pen.strokeStyle = colour("--hatch");
+    pen.lineWidth = 1.25 * devicePixelRatio;
+    pen.beginPath();
+    for (const at of [-size, 0, size]) {
+      pen.moveTo(at - 2, size + 2);
+      pen.lineTo(at + size + 2, -2);
+    }
+    pen.stroke();
+    return pen.createPattern(tile, "repeat");
+  };
+
   // Bars upon each other: each series is the sum of those below it, drawn behind them.
   const usage = (box, data, colour) => {
     const options = base(box, data, colour);
@@ -93,8 +111,10 @@
       return { ...still, paths: bars, fill, width: 0, scale: "y" };
     });
     const ghost = { ...still, stroke: colour("--soft"), width: 1.5, dash: [2, 4], scale: "y" };
+    const pattern = hatched(colour);
     const total = { ...still, stroke: colour("--ink"), width: 1.5, scale: "sum" };
-    options.series = [{}, ...boxes.reverse(), ...(data.ghost.length ? [ghost] : []), total];
+    const held = data.held ? [{ ...still, paths: bars, fill: () => pattern, width: 0, scale: "y" }] : [];
+    options.series = [{}, ...held, ...boxes.reverse(), ...(data.ghost.length ? [ghost] : []), total];
     options.axes.push({
       ...options.axes[1], scale: "sum", side: 1, grid: { show: false },
       values: (_, places) => places.map(say),
@@ -130,7 +150,10 @@
       }
     };
     options.hooks = { drawClear: [shade], draw: [lines], setSize: [pins], ready: [pins] };
-    const columns = [data.labels.map((_, n) => n), ...sums.reverse()];
+    const columns = [data.labels.map((_, n) => n)];
+    const last = data.labels.length - 1;
+    if (data.held) columns.push(data.labels.map((_, n) => (n === last ? sums.at(-1)[n] + data.held : null)));
+    columns.push(...sums.reverse());
     if (data.ghost.length) columns.push(data.ghost);
     return [options, [...columns, data.total]];
   };

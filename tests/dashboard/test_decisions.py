@@ -90,6 +90,15 @@ def test_the_tail_asks_once_and_gets_nothing_twice(browser, account, asked, bot,
     assert "every 3s" not in browser.get(AT).content.decode()
 
 
+def test_the_tail_is_reloaded_by_hand_without_scripts(browser, asked):
+    page = browser.get(f"{AT}?live=1&model=small").content.decode()
+    by_hand = re.search(r'<noscript><a [^>]*href="([^"]+)"', page)[1]
+    again = browser.get(by_hand.replace("&amp;", "&")).content.decode()
+    assert rows(again) == rows(page)
+    assert 'class="pulse"' in again
+    assert "<noscript>" not in browser.get(AT).content.decode()
+
+
 def test_the_drawer_says_why(browser, account, asked, bot, policy, now):
     event = EventIn(bot=bot.public_id, tokens=200)
     ledger.record_events(account=account, events=[event], now=now)

@@ -8,15 +8,18 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 
+from accounts.models import Account
 from accounts.services import create_bot
 from dashboard import plots
 from dashboard.usage_query import asked
 from policies.services import block_bot
 from tests.dashboard.conftest import usage_document
 from tests.dashboard.rolled import rolled_up, sent
-from usage import edits
+from usage import edits, ledger
+from usage.entries import CallIn
+from usage.selectors import readings_of
 
 pytestmark = pytest.mark.django_db
 AT = "/app/acme/usage/"
@@ -127,6 +130,65 @@ def test_blocked_time_is_shaded(browser, account, bot, actor, used, now):
     assert last - first == pytest.approx(5, abs=0.1)
 
 
+def held(account, bot, now, tokens, **values):
+    call = CallIn(
+        bot=bot.public_id, estimate={"tokens": tokens}, reserve=True, **values
+    )
+    body = ledger.authorize(account=account, call=call, now=now).body
+    return body["reservation"]["id"]
+
+
+def test_what_is_held_stands_upon_the_last_bar(
+    browser, account, bot, policy, now, django_assert_max_num_queries
+):
+    sent(account, bot, now, tokens=300, user="u-1")
+    rolled_up(now)
+    assert "Held now" not in get(browser)
+    first = held(account, bot, now, 200, user="u-1")
+    held(account, bot, now, 150, user="u-2")
+    with django_assert_max_num_queries(12):
+        page = get(browser, "?range=7d&group=user&previous=1")
+    data = data_of(page)
+    # What the gauge says, too.
+    assert data["held"] == readings_of(policy=policy, now=now)[0].held == 350
+    assert data["tops"][0] >= 650
+    assert data["told"][-1].split("; ")[1] == "held now: 350"
+    assert "held now" not in data["told"][-2]
+    assert "Held now for calls under way: 350 tokens." in page
+    assert '<th scope="col" class="number">Held now</th>' in page
+    assert page.count('<td class="number">350</td>') == 1
+    assert 'class="part held"' in page
+    assert 'class="hatch"' in page
+    for query, amount in (
+        (f"bot={bot.public_id}", 350),
+        ("user=u-1", 200),
+        ("user=u-1&metric=calls", 0),
+        ("none=project", 350),
+        ("none=user", 0),
+        ("range=custom&from=2026-01-01&to=2026-01-02", 0),
+    ):
+        shown = re.findall(r"under way: (\d+) tokens", get(browser, f"?{query}"))
+        assert shown == ([str(amount)] if amount else []), query
+    ledger.release(account=account, reservation_id=first, now=now)
+    assert data_of(get(browser))["held"] == 150
+
+
+def test_nobody_sees_what_another_account_holds(
+    browser, account, bot, policy, charlie, actor, now
+):
+    held(account, bot, now, 200)
+    assert data_of(get(browser))["held"] == 200
+    theirs = Account.objects.get(slug="globex")
+    document = usage_document()
+    edits.create_policy(account=theirs, document=document, actor=actor, now=now)
+    stranger = Client()
+    stranger.force_login(charlie, "django.contrib.auth.backends.ModelBackend")
+    for query in ("", f"?bot={bot.public_id}"):
+        answer = stranger.get(f"/app/globex/usage/{query}")
+        assert answer.status_code == 200
+        assert "Held now" not in answer.content.decode()
+
+
 @pytest.mark.parametrize("form", ["csv", "json"])
 def test_what_is_shown_can_be_taken_along(browser, used, form):
     answer = browser.get(f"{AT}export.{form}?range=7d&group=bot")
@@ -233,6 +295,17 @@ def test_boxes_stand_upon_each_other():
     assert lower == "M6.00 50.00h38.00v50.00h-38.00z"
     assert upper == "M6.00 0.00h38.00v50.00h-38.00zM56.00 0.00h38.00v100.00h-38.00z"
     assert plots.stacked([], 4) == []
+
+
+def test_a_hatched_box_stands_upon_the_last_column():
+    box, strokes = plots.on_last([[2, 0], [2, 4]], 4, 16)
+    assert box == "M56.00 50.00H94.00V75.00H56.00z"
+    ends = re.findall(r"[ML]([\d.]+) ([\d.]+)", strokes)
+    assert len(ends) > 8
+    assert all(56 <= float(x) <= 94 and 50 <= float(y) <= 75 for x, y in ends)
+    # However little it is, there is a stroke to see.
+    assert plots.on_last([[1000]], 1, 1001)[1]
+    assert plots.on_last([[2]], 0, 4) == plots.on_last([], 5, 4) == ("", "")
 
 
 def test_a_moment_lies_among_uneven_columns():
