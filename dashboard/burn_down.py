@@ -8,7 +8,6 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import accumulate
 from typing import Any, Final
 
 from django.utils import timezone
@@ -18,12 +17,12 @@ from django.utils.translation import gettext
 from dashboard import plots
 from dashboard.amounts import amount_text, duration_text, quantity_text
 from dashboard.gauges import Dial
+from dashboard.growth import Growth
 from usage.forecast import HISTORY, Forecast, Point
 from usage.forecasting import Outlook, outlook_of
 
 STEPS: Final = 120
 ROWS: Final = 24
-_HOUR: Final = timedelta(hours=1)
 
 Line = list[int | None]
 
@@ -214,8 +213,7 @@ class _Past:
         self, dial: Dial, history: Mapping[datetime, int], now: datetime
     ) -> None:
         self._reading, self._now = dial.reading, now
-        self._hours = sorted(history)
-        self._sums = [0, *accumulate(history[hour] for hour in self._hours)]
+        self._growth = Growth(history, now)
         self._known = now - HISTORY
 
     def used(self, moment: datetime) -> int | None:
@@ -224,22 +222,10 @@ class _Past:
             length = timedelta(seconds=reading.window.seconds or 0)
             if moment - length < self._known:
                 return None
-            return self._between(moment - length, moment)
+            return self._growth.between(moment - length, moment)
         if moment < self._known:
             return None
-        return max(0, reading.used - self._between(moment, self._now))
-
-    def _between(self, start: datetime, end: datetime) -> int:
-        return self._by(end) - self._by(start)
-
-    def _by(self, moment: datetime) -> int:
-        """Return what was counted by a moment; within an hour it grew evenly."""
-        place = bisect_right(self._hours, moment)
-        whole = self._sums[max(0, place - 1)]
-        if place:
-            share = min(1.0, (moment - self._hours[place - 1]) / _HOUR)
-            whole += int((self._sums[place] - whole) * share)
-        return whole
+        return max(0, reading.used - self._growth.between(moment, self._now))
 
 
 def _place(

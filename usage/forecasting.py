@@ -70,7 +70,7 @@ def _history(
     policy: Policy, reading: CounterReading, now: datetime
 ) -> dict[datetime, int]:
     """Return what was counted in each hour of four weeks that had usage at all."""
-    filters = _filters(rule_of(policy), reading.subject)
+    filters = filters_of(rule_of(policy), reading.subject)
     if filters is None:
         return {}
     end = now.replace(minute=0, second=0, microsecond=0)
@@ -80,7 +80,7 @@ def _history(
     return {edges[row.bucket]: row.sums[reading.metric] for row in rows}
 
 
-def _filters(rule: UsageRule, subject: list[list[str | None]]) -> Filters | None:
+def filters_of(rule: UsageRule, subject: list[list[str | None]]) -> Filters | None:
     """Return what the counter counts as the filters of a report; None if nothing."""
     scope = rule.scope
     given = {str(name): value for name, value in subject}

@@ -19,6 +19,7 @@ from accounts.saying import say
 from alerts import selectors, services, wording
 from alerts.models import Alert, Delivery
 from dashboard import charts
+from dashboard.crossings import crossing_of
 from dashboard.fragments import wants_part
 from dashboard.gauges import Dial, dials_of, subject_text
 from dashboard.mail_files import Letter, letters_of
@@ -123,6 +124,7 @@ def _show(visit: Visit, alert: Alert, form: SnoozeForm | None = None) -> HttpRes
     context = {
         "alert": alert,
         "row": _row(alert, visit.now),
+        "crossing": crossing_of(visit.account, alert, visit.now),
         "headline": wording.headline_of(alert),
         "did": wording.done_about(alert),
         "advice": wording.advice_about(alert),
