@@ -144,6 +144,11 @@ account_pages: list[URLPattern | URLResolver] = [
         name="dry-run",
     ),
     path(
+        "retention/policies/<slug:retention_policy_id>/dry-run.json",
+        retention.summary,
+        name="dry-run-summary",
+    ),
+    path(
         "retention/policies/<slug:retention_policy_id>/pause/",
         retention.change,
         {"step": "pause"},

@@ -1,12 +1,12 @@
 """What is let go of: the policies, what is due by them, and what waits."""
 
 import csv
-from collections.abc import Iterable, Iterator
-from datetime import UTC
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from io import StringIO
 from typing import Any, Final
 
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 from django.utils.translation import gettext
 
 from accounts.errors import NotFound
@@ -97,6 +97,22 @@ def dry_run(visit: Visit, retention_policy_id: str) -> HttpResponse:
     return answer  # type: ignore[return-value]
 
 
+@page()
+def summary(visit: Visit, retention_policy_id: str) -> HttpResponse:
+    """Give the preview of a policy as a JSON file, in the shape of the API's."""
+    policy = _policy(visit, retention_policy_id)
+    found = preview(account=visit.account, policy=policy, now=visit.now)
+    name = f"dry-run-{policy.public_id}.json"
+    return JsonResponse(
+        {"at": _utc(visit.now), **_document(policy, found)},
+        headers={
+            "Content-Disposition": f'attachment; filename="{name}"',
+            "Cache-Control": "no-store",
+        },
+        json_dumps_params={"indent": 2, "ensure_ascii": False},
+    )
+
+
 @page(write=True, methods=("POST",))
 def change(visit: Visit, retention_policy_id: str, step: str) -> HttpResponse:
     """Pause a policy, so that it only says what it would delete, or resume it."""
@@ -169,12 +185,37 @@ def _lines(visit: Visit, policy: Policy) -> Iterator[str]:
     lines = csv.writer(written)
     job = job_of(policy, visit.now)
     lines.writerow(["id", "last_active_at", "due_under", "at"])
-    at = f"{visit.now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    at = _utc(visit.now)
     for count, (public_id, moment) in enumerate(due_rows(job, most=MOST_ROWS)):
-        told = f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-        lines.writerow([public_id, told, policy.public_id, at])
+        lines.writerow([public_id, _utc(moment), policy.public_id, at])
         if count % 500 == 0:
             yield written.getvalue()
             written.seek(0)
             written.truncate()
     yield written.getvalue()
+
+
+def _document(policy: Policy, found: Mapping[str, Any]) -> dict[str, Any]:
+    oldest = found["oldest"]
+    holds = [
+        {
+            "id": each["hold"].public_id,
+            "kind": each["hold"].kind,
+            "reason": each["hold"].reason,
+            "rows": each["rows"],
+        }
+        for each in found["holds"]
+    ]
+    rest = ("target", "max_age_days", "due", "held", "total", "histogram", "sample")
+    return {
+        "policy": policy.public_id,
+        "cutoff": _utc(found["cutoff"]),
+        "oldest": None if oldest is None else _utc(oldest),
+        "waits_for": found["waits"] or None,
+        "holds": holds,
+        **{name: found[name] for name in rest},
+    }
+
+
+def _utc(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

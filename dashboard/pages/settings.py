@@ -10,14 +10,19 @@ from django.utils.translation import gettext as _
 
 from accounts import selectors, services
 from accounts.errors import DomainError
-from accounts.models import Invitation
+from accounts.models import Account, Invitation
 from accounts.services.administration import remove_member, update_account
 from dashboard.account_forms import AccountForm, InviteForm, RoleForm
 from dashboard.forms import ConfirmForm
 from dashboard.joining import letter, link_of
 from dashboard.visits import Visit, attempt, page, render
+from policies.models import Policy
+from policies.selectors import policies, rule_of
+from retention.selectors import live_holds
 
 logger = logging.getLogger(__name__)
+# How many usage policies are looked at for what they do without a decision.
+POLICIES = 500
 
 
 @page()
@@ -157,8 +162,18 @@ def _show(
         "invite_form": invite_form or InviteForm(),
         "people": people,
         "invitations": selectors.open_invitations(visit.account, visit.now),
+        "holds": live_holds(visit.account, visit.now).count(),
+        **_undecided(visit.account),
     }
     bad = (form and form.is_bound) or (invite_form and invite_form.is_bound)
     return render(
         visit, "settings.html", context, place="settings", status=422 if bad else 200
     )
+
+
+def _undecided(account: Account) -> dict[str, int]:
+    """Return how many usage policies let calls pass while nothing can be decided."""
+    written = policies(account, type=Policy.Type.USAGE)
+    live = list(written.exclude(rollout_mode=Policy.Rollout.OFF)[:POLICIES])
+    passing = sum(rule_of(policy).fail_mode == "open" for policy in live)
+    return {"usage_policies": len(live), "passing": passing}

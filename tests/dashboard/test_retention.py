@@ -106,6 +106,22 @@ def test_the_dry_run_lists_what_would_go(
     assert Conversation.objects.count() == 10
 
 
+def test_the_counts_of_a_dry_run_are_a_file(
+    browser, account, actor, at_policy, keeper, talks, now
+):
+    held(account, actor, now, "u-1")
+    answer = browser.get(f"{at_policy}dry-run.json")
+    assert f"dry-run-{keeper.public_id}.json" in answer["Content-Disposition"]
+    told = answer.json()
+    assert (told["policy"], told["due"], told["total"]) == (keeper.public_id, 8, 10)
+    assert told["held"] == sum(each["rows"] for each in told["holds"]) == 1
+    assert set(told["sample"]) == {talk.public_id for talk in talks[1:9]}
+    assert sum(each["count"] for each in told["histogram"]) == 10
+    assert told["cutoff"] < told["at"]
+    assert told["oldest"] < told["cutoff"]
+    assert Conversation.objects.count() == 10
+
+
 def test_a_policy_is_paused_and_resumed(browser, keeper, at_policy):
     assert browser.post(f"{at_policy}pause/", {"reason": ""}).status_code == 422
     browser.post(f"{at_policy}pause/", {"reason": "Audit"})
@@ -119,7 +135,7 @@ def test_a_policy_is_paused_and_resumed(browser, keeper, at_policy):
 
 
 def test_a_policy_of_another_type_is_not_there(browser, policy):
-    for part in ("", "due/", "dry-run.csv"):
+    for part in ("", "due/", "dry-run.csv", "dry-run.json"):
         address = f"{AT}policies/{policy.public_id}/{part}"
         assert browser.get(address).status_code == 404
 

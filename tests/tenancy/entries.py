@@ -188,6 +188,7 @@ PAGES = """
 /app/{slug}/retention/holds/{hold_id}/release/               op
 /app/{slug}/retention/policies/{retention_policy_id}/        opav
 /app/{slug}/retention/policies/{retention_policy_id}/dry-run.csv opav
+/app/{slug}/retention/policies/{retention_policy_id}/dry-run.json opav
 /app/{slug}/retention/policies/{retention_policy_id}/due/    opav
 /app/{slug}/retention/policies/{retention_policy_id}/pause/  op
 /app/{slug}/retention/policies/{retention_policy_id}/resume/ op
