@@ -73,8 +73,11 @@ def test_the_line_goes_through_the_crossing(account, alert):
     assert late.points[-1].at == NOON + timedelta(hours=12)
 
 
-def test_it_is_said_and_shown_as_a_table(browser, account, alert):
-    page = browser.get(f"/app/acme/alerts/{alert.public_id}/").content.decode()
+def test_it_is_said_and_shown_as_a_table(
+    browser, account, alert, django_assert_max_num_queries
+):
+    with django_assert_max_num_queries(12):
+        page = browser.get(f"/app/acme/alerts/{alert.public_id}/").content.decode()
     said = "850 of 1,000 tokens on Wed 4 Mar 12:00, 12 h after the window began."
     assert said in page
     assert "How it came to that" in page
