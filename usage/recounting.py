@@ -28,8 +28,9 @@ from usage.rulebook import Book, LiveRule, Match
 
 # An event and an edit read their clocks before they take the account's lock.
 _SLACK = timedelta(seconds=15)
-# And so do two batches that count in one window.
-_SKEW = timedelta(seconds=2)
+# And so do two batches that count in one window: one that waits for the other, or for
+# a database that starts again, counts long after its moment.
+_SKEW = timedelta(seconds=15)
 _COLUMNS = (
     *("id", "account_id", "policy_id", "limit_key", "metric", "kind", "is_head"),
     *("subject", "subject_key", "window_start", "window_end", "ring", "ring_head"),
@@ -319,12 +320,16 @@ class _Recounting:
         # Late windows may reach into the next one; what began last counts. All of a
         # chain are of one length, so no earlier one holds what the last does not.
         found = rows[place - 1] if place and _holds(rows[place - 1], moment) else None
-        following = rows[place] if place < len(rows) else None
-        if not told and following is not None and _start(following) - moment < _SKEW:
-            if found is not None:
-                self.sums.doubtful |= {found.id, following.id}
-            if found is None or self.opened.get(key, moment) >= _start(following):
-                found = following
+        following = rows[place : bisect_right(rows, moment + _SKEW, place, key=_start)]
+        if not told and following:
+            # Which of several it was, nobody can say: a late event may have made one
+            # of them since.
+            if found is not None or len(following) > 1:
+                either = following if found is None else [found, *following]
+                self.sums.doubtful |= {row.id for row in either}
+            first = _start(following[0])
+            if found is None or self.opened.get(key, moment) >= first:
+                found = following[0]
         if found is not None:
             self.opened[key] = max(self.opened.get(key, moment), _start(found))
         return found

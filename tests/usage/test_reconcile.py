@@ -111,6 +111,23 @@ def test_a_clock_a_little_behind_counts_in_the_open_window(house):
     assert statuses(house, fix=True) == {UNVERIFIABLE}
 
 
+def test_a_window_that_a_late_event_made_since_proves_nothing(house):
+    """It may begin before the one in which somebody with a slow clock has counted."""
+    house.policy(threshold=1_000, window=FIXED_10)
+    house.later(minutes=1)
+    opened = house.now
+    house.send(tokens=1)
+    house.later(seconds=-1)
+    house.send(tokens=2)
+    house.later(seconds=20)
+    house.send(tokens=4, occurred_at=opened - timedelta(seconds=0.5))
+    kept = sorted(Counter.objects.values_list("used", flat=True))
+    assert kept == [3, 4]
+    assert DIFFERS not in statuses(house)
+    statuses(house, fix=True)
+    assert sorted(Counter.objects.values_list("used", flat=True)) == kept
+
+
 def test_resets_are_part_of_the_count(house):
     policies = [
         house.policy(threshold=100_000, window=window)
