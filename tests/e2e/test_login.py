@@ -24,8 +24,9 @@ SEEN: set[str] = set()
 def shown(look: Look, name: str) -> None:
     """Check the page of a step where the browser stands now."""
     SEEN.add(name)
-    for dress in FULL:
-        look.check(*dress)
+    for dresses in FULL:
+        for dress in dresses:
+            look.check(*dress)
 
 
 def press(look: Look, label: str) -> None:
