@@ -68,8 +68,6 @@ def command(places: Places, options: Sequence[str] = ()) -> list[str]:
         "unix_socket_permissions=0700",
         "max_connections=100",
         "shared_buffers=64MB",
-        # Else it is a 32nd of the above, and who writes much waits for room in it.
-        "wal_buffers=16MB",
         "password_encryption=scram-sha-256",
         "log_checkpoints=off",
         *options,
