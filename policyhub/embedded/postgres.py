@@ -68,6 +68,9 @@ def command(places: Places, options: Sequence[str] = ()) -> list[str]:
         "unix_socket_permissions=0700",
         "max_connections=100",
         "shared_buffers=64MB",
+        # Else 2 MB, and a batch waits for room in it; much more, and its commit has to
+        # write what pruning has left there.
+        "wal_buffers=4MB",
         "password_encryption=scram-sha-256",
         "log_checkpoints=off",
         *options,
