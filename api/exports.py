@@ -13,14 +13,14 @@ from django.db.models import Model, QuerySet
 from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
-from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
 from accounts.errors import Overloaded
 from accounts.tables import csv_text
 from api.endpoint import Endpoint
 from api.schema import PROBLEM_REF
-from api.tables import CsvRenderer
+from api.tables import CsvRenderer, TextRenderer
 
 FORMATS: Final = {"format": "csv or ndjson (the default)"}
 PAGE: Final = 1_000
@@ -32,21 +32,11 @@ Row = TypeVar("Row", bound=Model)
 Shown = Mapping[str, Any]
 
 
-class NdjsonRenderer(BaseRenderer):
+class NdjsonRenderer(TextRenderer):
     """One JSON document a line."""
 
     media_type = "application/x-ndjson"
     format = "ndjson"
-    charset = "utf-8"
-
-    def render(
-        self,
-        data: Any,
-        accepted_media_type: str | None = None,
-        renderer_context: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """Return the text itself."""
-        return data
 
 
 class Export(Endpoint):

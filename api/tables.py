@@ -1,4 +1,4 @@
-"""Tables as answers: what a view has written as CSV already."""
+"""Files as answers: what a view has written in their form already."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,11 +6,9 @@ from typing import Any
 from rest_framework.renderers import BaseRenderer
 
 
-class CsvRenderer(BaseRenderer):
-    """Writes what a view prepared: text that is CSV already."""
+class TextRenderer(BaseRenderer):
+    """Writes what a view prepared: text that has its form already."""
 
-    media_type = "text/csv"
-    format = "csv"
     charset = "utf-8"
 
     def render(
@@ -21,3 +19,10 @@ class CsvRenderer(BaseRenderer):
     ) -> Any:
         """Return the text itself."""
         return data
+
+
+class CsvRenderer(TextRenderer):
+    """A table."""
+
+    media_type = "text/csv"
+    format = "csv"
