@@ -1,6 +1,6 @@
 """One batch in memory: its entries, what it locked and what it will write."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -23,8 +23,6 @@ from usage.entries import (
 )
 from usage.plans import Plan
 from usage.rulebook import Book, BotInfo, Match, Rulebooks
-
-_IDS_AT_ONCE = 32
 
 # The account, the API key and its Idempotency-Key.
 ReplayName = tuple[UUID, UUID | None, str]
@@ -135,13 +133,14 @@ class Work:
     witness: tuple[str, UUID] | None = None
     # The counters of this batch once more, by the place that they were looked up for.
     found: dict[int, Counter] = field(default_factory=dict)
-    _ids: list[UUID] = field(default_factory=list)
+    _ids: Iterator[UUID] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._ids = ids.ids_of(self.now)
 
     def new_id(self) -> UUID:
-        """Return a new id of now."""
-        if not self._ids:
-            self._ids = ids.new_ids(self.now, _IDS_AT_ONCE)
-        return self._ids.pop()
+        """Return a new id of now, greater than those before it."""
+        return next(self._ids)
 
     def next_sequence(self) -> int:
         """Return the next number of the ledger's order."""

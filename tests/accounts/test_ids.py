@@ -1,7 +1,11 @@
 """Public ids are UUIDv7 with one spelling each."""
 
+import subprocess
+import sys
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import islice, pairwise
 
 import pytest
 from hypothesis import given
@@ -14,6 +18,7 @@ from accounts.ids import (
     decode_id,
     encode_id,
     first_id_at,
+    ids_of,
     new_id,
     time_of,
 )
@@ -127,11 +132,95 @@ def test_the_zone_of_the_moment_does_not_matter():
     assert first_id_at(elsewhere) == first_id_at(NOW)
 
 
-def test_ids_of_one_moment_differ():
-    assert len({new_id(NOW) for _ in range(2_000)}) == 2_000
+def made(moment: datetime, *, singly: bool, count: int) -> list[uuid.UUID]:
+    if singly:
+        return [new_id(moment) for _ in range(count)]
+    return list(islice(ids_of(moment), count))
 
 
-@pytest.mark.parametrize("make", [new_id, first_id_at])
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(range(-2, 3)), st.booleans(), st.integers(1, 300)),
+        max_size=20,
+    )
+)
+def test_ids_of_one_millisecond_ascend_however_moments_alternate(turns):
+    of: dict[datetime, list[uuid.UUID]] = {}
+    for milliseconds, singly, count in turns:
+        moment = NOW + timedelta(milliseconds=milliseconds)
+        of.setdefault(moment, []).extend(made(moment, singly=singly, count=count))
+    everything = [one for ids in of.values() for one in ids]
+    assert len(set(everything)) == len(everything)
+    for moment, ids in of.items():
+        assert ids == sorted(ids)
+        assert {one.version for one in ids} == {7}
+        assert {one.variant for one in ids} == {uuid.RFC_4122}
+        assert first_id_at(moment) < ids[0]
+        assert ids[-1] < first_id_at(moment + timedelta(milliseconds=1))
+
+
+def test_ids_of_several_iterators_ascend_in_the_order_in_which_they_are_made():
+    one, other = ids_of(NOW), ids_of(NOW)
+    turns = [next(one), next(other), new_id(NOW), next(other), next(one), next(one)]
+    assert turns == sorted(turns)
+
+
+def test_ids_of_many_threads_differ_and_ascend_in_each():
+    def of_a_thread(_) -> list[uuid.UUID]:
+        return made(NOW, singly=True, count=1_000) + made(NOW, singly=False, count=999)
+
+    with ThreadPoolExecutor(8) as threads:
+        each = list(threads.map(of_a_thread, range(8)))
+    assert all(ids == sorted(ids) for ids in each)
+    assert len({one for ids in each for one in ids}) == 8 * 1_999
+
+
+def test_the_random_bits_are_random_and_the_number_hides_how_many_were_made():
+    def number(value: uuid.UUID) -> int:
+        return (value.int >> 64 & 0xFFF) << 22 | value.int >> 40 & 0x3FFFFF
+
+    one, other = new_id(NOW), new_id(NOW)
+    assert number(other) == number(one) + 1
+    random = {value.int & (1 << 40) - 1 for value in made(NOW, singly=False, count=500)}
+    # Two of five hundred are the same once in nine million runs.
+    assert len(random) == 500
+    # Each millisecond begins elsewhere: what lies between two of them tells nothing.
+    later = [new_id(NOW + timedelta(milliseconds=step)) for step in range(1, 9)]
+    assert {number(b) - number(a) for a, b in pairwise(later)} != {1}
+
+
+# In a process of its own: this one has threads, and what they held would stay held.
+FORKED = """
+import os
+from datetime import UTC, datetime
+from itertools import islice
+from accounts import ids
+
+now = datetime(2026, 11, 21, tzinfo=UTC)
+before, making = ids.new_id(now), ids.ids_of(now)
+reading, writing = os.pipe()
+child = os.fork()
+mine = [*islice(ids.ids_of(now), 500), *islice(making, 500)]
+if not child:
+    os.write(writing, " ".join(str(each.int) for each in mine).encode())
+    os._exit(0)
+os.close(writing)
+with open(reading) as file:
+    theirs = [int(each) for each in file.read().split()]
+os.waitpid(child, 0)
+mine = [each.int for each in mine]
+assert before.int < min(mine)
+# Neither chance nor the beginning of the numbers is the parent's.
+assert len({each % 2**40 for each in mine + theirs}) == 2_000
+assert mine[0] >> 40 != theirs[0] >> 40
+"""
+
+
+def test_a_forked_child_does_not_go_on_with_its_parents_ids():
+    subprocess.run([sys.executable, "-c", FORKED], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("make", [new_id, first_id_at, lambda at: next(ids_of(at))])
 def test_an_impossible_moment_is_refused(make):
     with pytest.raises(ValueError, match="1970"):
         make(datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC))
