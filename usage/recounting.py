@@ -171,8 +171,8 @@ class _Recounting:
         return self.sums
 
     def _adjustments(self) -> None:
-        rows = Adjustment.objects.filter(account=self.account).order_by("created_at")
-        for row in rows:
+        rows = Adjustment.objects.filter(account=self.account)
+        for row in rows.order_by("created_at", "id"):
             counter = self._of_window(row.counter, row.window_start)
             # Of one that is lost it is the key that it will be made again under.
             key = row.counter if counter is None else counter.id

@@ -264,5 +264,5 @@ def _rows(visit: Visit, shown: Sequence[Policy]) -> list[dict[str, Any]]:
 def _last_alerts(visit: Visit, shown: Sequence[Policy]) -> dict[str, Alert]:
     wanted = [policy.public_id for policy in shown]
     found = alerts(visit.account).filter(policy_id__in=wanted)
-    last = found.order_by("policy_id", "-created_at").distinct("policy_id")
+    last = found.order_by("policy_id", "-created_at", "-id").distinct("policy_id")
     return {alert.policy_id: alert for alert in last}

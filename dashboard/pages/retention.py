@@ -152,7 +152,7 @@ def _table(visit: Visit) -> dict[str, Any]:
     written = policies(visit.account, type=Policy.Type.RETENTION)
     shown = page_of(written, visit.request, size=ROWS)
     ended = runs(visit.account).filter(policy__in=shown.rows, state="completed")
-    last = ended.order_by("policy_id", "-started_at").distinct("policy_id")
+    last = ended.order_by("policy_id", "-started_at", "-id").distinct("policy_id")
     successes = {run.policy_id: run for run in last}
     open_runs = list(runs(visit.account).filter(state__in=OPEN)[:50])
     going = {run.policy_id: run for run in open_runs}
