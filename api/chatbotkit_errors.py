@@ -7,7 +7,7 @@ from typing import Any, Final
 from rest_framework.response import Response
 
 from api.chatbotkit_words import told
-from api.errors import handle
+from api.handling import handle
 
 # What is 422 elsewhere and a bad request there.
 _BAD_REQUESTS: Final = frozenset({"invalid_body", "invalid_query"})

@@ -16,8 +16,9 @@ from rest_framework.views import APIView
 from accounts.errors import InvalidKey, PreconditionRequired, StaleRevision
 from api.authentication import KeyAuthentication, PersonAuthentication
 from api.callers import Caller, queried_project
-from api.errors import PROBLEM_TYPE, InvalidQuery, handle
+from api.errors import PROBLEM_TYPE, InvalidQuery
 from api.fields import Body
+from api.handling import handle
 from api.idempotency import answer_once
 from api.parsers import StrictJSONParser
 

@@ -19,20 +19,13 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.errors import DomainError, IdempotencyMismatch, RequestInFlight
+from accounts.errors import IdempotencyMismatch, RequestInFlight
 from api.callers import Caller
+from api.idempotency_keys import checked_key
 from api.models import IdempotentAnswer
 
 KEPT: Final = timedelta(hours=24)
-_LONGEST_KEY: Final = 255
 _SWEEP: Final = 100
-
-
-class InvalidIdempotencyKey(DomainError):
-    """The header is not a key of 1 to 255 printable characters."""
-
-    status, code = 400, "invalid_idempotency_key"
-    title = "Idempotency-Key takes 1 to 255 printable ASCII characters."
 
 
 def answer_once(
@@ -59,13 +52,6 @@ def answer_once(
         if answer.status_code < 300:
             _remember(name, caller, digest, answer, now)
     return answer
-
-
-def checked_key(key: str) -> str:
-    """Return a header's value. Raises InvalidIdempotencyKey."""
-    if not 1 <= len(key) <= _LONGEST_KEY or not (key.isascii() and key.isprintable()):
-        raise InvalidIdempotencyKey
-    return key
 
 
 def _name(request: Request, caller: Caller) -> UUID:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from accounts.errors import DomainError, RequestInFlight
 from api.hot import HotRequest, Reply
-from api.idempotency import checked_key
+from api.idempotency_keys import checked_key
 from usage.async_ledger import AsyncLedger
 from usage.entries import Answer, CallerKey, EventResult, Item, Once
 

@@ -18,7 +18,7 @@ from api.errors import (
     NotAcceptable,
     problem,
 )
-from api.idempotency import InvalidIdempotencyKey
+from api.idempotency_keys import InvalidIdempotencyKey
 from api.schema_components import Schema, ref
 
 _RANGE: Final = "4XX"
