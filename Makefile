@@ -8,6 +8,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # Python compiles what it imports; compiling everything takes most of the time.
 INSTALL := install --no-compile --no-deps --require-hashes
 
+# Each of the many processes would compile all it imports, at every start.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 FAULTS ?= short
 FUZZ ?= 100000

@@ -10,6 +10,7 @@ it declines, and everything else, goes uvicorn's own way.
 """
 
 import asyncio
+import os
 import resource
 from collections.abc import Sequence
 from typing import Final
@@ -256,5 +257,7 @@ def allow_connections() -> None:
 uvicorn.config.HTTP_PROTOCOLS["httptools"] = "policyhub.lane_server:BoundedHttp"
 
 if __name__ == "__main__":
+    # Worker processes inherit it.
+    os.environ["DJANGO_SETTINGS_MODULE"] = "policyhub.lane_settings"
     allow_connections()
     uvicorn.main()
