@@ -17,8 +17,11 @@ import time
 from pathlib import Path
 
 import django
+import hypothesis
 import pytest
 from django.utils import translation
+
+from tests import order
 
 MARK = "POLICYHUB_STATE_DIR"
 SERVERS: list[tuple[subprocess.Popen[bytes], signal.Signals]] = []
@@ -91,10 +94,46 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
         del os.environ[name]
     atexit.register(_stop_servers)
     _start_servers()
+# A run is judged by what it tests, not by how quick the machine is, and can be had
+# again: `HYPOTHESIS=new` looks for examples that nobody has seen.
+hypothesis.settings.register_profile(
+    "house",
+    deadline=None,
+    derandomize=os.environ.get("HYPOTHESIS") != "new",
+    database=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("house")
 # pytest-django reads the settings after this file, so they meet the servers.
 os.environ["DJANGO_SETTINGS_MODULE"] = "policyhub.settings"
 # Test modules import models while they are collected.
 django.setup()
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config) -> order.ByFile:
+    """Keep files together."""
+    return order.scheduler(config)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long."""
+    order.sort(items)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Begin no test right before a full hour.
+
+    Its calendar windows would close between two of its steps, and what it did "today"
+    be of yesterday. Those of running installations take longer, and know days only.
+    """
+    period, margin = 3_600, 10
+    if item.get_closest_marker("process"):
+        period, margin = 86_400, 60
+    left = period - time.time() % period
+    if left < margin:
+        time.sleep(left)
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,6 @@
 """What an alert's mail says, and that nothing in a name can break out of it."""
 
 import re
-import socket
 from datetime import timedelta
 from email import message_from_bytes, policy
 
@@ -17,6 +16,7 @@ from alerts.mail import compose, one_line, subject_of
 from alerts.models import Delivery, Recipient
 from alerts.services.recipients import send_test
 from tests.alerts.conftest import NOW
+from tests.ports import free_port
 
 pytestmark = pytest.mark.django_db
 
@@ -35,9 +35,8 @@ class Sink:
 @pytest.fixture
 def sink():
     handler = Sink()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    controller = Controller(handler, hostname="127.0.0.1", port=port)
+    port = free_port()
+    controller = Controller(handler, hostname="127.0.0.1", port=port, ready_timeout=60)
     controller.start()
     with override_settings(
         EMAIL_BACKEND="django.core.mail.backends.smtp.EmailBackend",

@@ -12,9 +12,10 @@ import pytest
 from aiosmtpd.controller import Controller
 
 from tests.e2e.idp import CLIENT, SECRET, Provider
-from tests.e2e.installation import Installation, free_port
+from tests.e2e.installation import Installation
 from tests.e2e.look import Look
 from tests.e2e.site import Site
+from tests.ports import free_port
 
 
 class Sink:
@@ -37,7 +38,8 @@ class Sink:
 @pytest.fixture(scope="module")
 def sink():
     kept = Sink()
-    controller = Controller(kept, hostname="127.0.0.1", port=free_port())
+    where = {"hostname": "127.0.0.1", "port": free_port()}
+    controller = Controller(kept, **where, ready_timeout=60)
     controller.start()
     kept.port = controller.port
     yield kept

@@ -24,8 +24,9 @@ from pathlib import Path
 
 from standardwebhooks import Webhook as Verifier
 
-from tests.faults.house import House, free_port, until
+from tests.faults.house import House, until
 from tests.faults.sinks import MOODS, HookSink, MailSink
+from tests.ports import free_port
 
 # Between claim and send, and after the send before the mark; for both ways of telling.
 PLACES = ("mail claimed", "webhook sent", "mail sent", "webhook claimed")

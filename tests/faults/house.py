@@ -20,18 +20,13 @@ import psycopg
 
 from policyhub.embedded import home, postgres, state, valkey
 from tests.faults.nursery import Forked, Nursery
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 _OURS = ("POLICYHUB_", "DATABASE_URL", "BROKER_URL", "PORT", "PYTEST", "DJANGO_")
 _OURS += ("LANE_", "LEDGER_")
 _CLUSTER = ("track_commit_timestamp=on", "max_connections=120", "wal_level=minimal")
 _CLUSTER += ("max_wal_senders=0", "restart_after_crash=on")
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def _die_with_us() -> None:

@@ -35,7 +35,8 @@ class MailSink(Taken):
 
     def __init__(self, port: int) -> None:
         super().__init__()
-        self.controller = Controller(self, hostname="127.0.0.1", port=port)
+        where = {"hostname": "127.0.0.1", "port": port}
+        self.controller = Controller(self, **where, ready_timeout=60)
         self.controller.start()
         self.url = f"smtp://127.0.0.1:{port}"
 

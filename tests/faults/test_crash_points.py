@@ -8,7 +8,8 @@ import threading
 import pytest
 from aiosmtpd.controller import Controller
 
-from tests.faults.house import ROOT, House, free_port, until
+from tests.faults.house import ROOT, House, until
+from tests.ports import free_port
 from usage.crashpoints import BATCH_POINTS, EDIT_POINTS
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
@@ -252,7 +253,8 @@ class Sink:
 def test_a_mail_outlives_its_sender(house, victim, database, at):
     """At least once, and always as the same message (D2)."""
     sink = Sink()
-    controller = Controller(sink, hostname="127.0.0.1", port=free_port())
+    where = {"hostname": "127.0.0.1", "port": free_port()}
+    controller = Controller(sink, **where, ready_timeout=60)
     controller.start()
     url = f"smtp://127.0.0.1:{controller.port}"
     # 1 % of the first cap: one alert, however often the cases come here.

@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.house import ROOT, House, free_port, until
+from tests.faults.house import ROOT, House, until
 from tests.faults.wire import Wire
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
 
