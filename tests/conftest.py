@@ -21,7 +21,7 @@ import hypothesis
 import pytest
 from django.utils import translation
 
-from tests import order
+from tests import order, template
 
 MARK = "POLICYHUB_STATE_DIR"
 SERVERS: list[tuple[subprocess.Popen[bytes], signal.Signals]] = []
@@ -63,6 +63,7 @@ def _start_servers() -> None:
     state_dir = Path(tempfile.mkdtemp(prefix="policyhub-test-"))
     FOLDERS.append(state_dir)
     os.environ[MARK] = str(state_dir)
+    os.environ[template.PLACE] = str(state_dir / "template")
     places = home.prepare(state_dir)
     FOLDERS.append(Path(places.sockets))
     if "DATABASE_URL" not in os.environ:

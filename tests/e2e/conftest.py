@@ -52,6 +52,7 @@ def installation(sink):
     folder.chmod(0o755)
     running = Installation(folder / "state", sink.port)
     try:
+        running.prepare()
         running.start()
         yield running
     finally:

@@ -174,8 +174,6 @@ def _tokens(account: Account) -> dict[str, str]:
 
 def main() -> None:
     """Make them, and say which ids the paths of the pages may name."""
-    call_command("migrate", verbosity=0)
-    call_command("collectstatic", interactive=False, verbosity=0)
     days = int(sys.argv[1]) if sys.argv[1:] else DEMO_DAYS
     call_command("seed_demo", days=days)
     if days != DEMO_DAYS:

@@ -33,7 +33,7 @@ class Site:
             raise
 
     def _build(self, *arguments: str) -> None:
-        self.house.start_database()
+        self.house.prepare()
         made = self.house.run("-m", "tests.e2e.furnish", *arguments)
         self.ids = json.loads(made or "{}")
 

@@ -94,8 +94,7 @@ class Trial:
             "POLICYHUB_MAILS_PER_HOUR": "1000000",
         }
         house = self.house
-        house.start_database()
-        house.run("manage.py", "prepare", **settings)
+        house.prepare()
         made = house.run(
             "-m",
             "tests.faults.furnish_delivery",

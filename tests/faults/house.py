@@ -19,6 +19,7 @@ from unittest import mock
 import psycopg
 
 from policyhub.embedded import home, postgres, state, valkey
+from tests import template
 from tests.faults.nursery import Forked, Nursery
 from tests.ports import free_port
 
@@ -152,6 +153,13 @@ class House:
             )
         self.parts["postgres"].start()
         self.parts["postgres"].wait_ready()
+
+    def prepare(self) -> None:
+        """Start the database, with all its tables, and collect static files."""
+        copied = template.copied_into(self.state_dir, self.places, House)
+        self.start_database()
+        if not copied:
+            self.run("manage.py", "prepare")
 
     def connect(self, **options) -> psycopg.Connection:
         return psycopg.connect(self.database_url, connect_timeout=2, **options)

@@ -109,8 +109,7 @@ class Storm:
 
     def _start(self) -> None:
         house = self.house
-        house.start_database()
-        house.run("manage.py", "prepare")
+        house.prepare()
         with house.connect() as database:
             journal.install(database)
         seed = str(self.chance.randrange(1_000_000))

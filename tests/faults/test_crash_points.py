@@ -74,8 +74,7 @@ class Victim:
 def house(tmp_path_factory):
     house = House(tmp_path_factory.mktemp("points"))
     try:
-        house.start_database()
-        house.run("manage.py", "migrate", "--verbosity", "0")
+        house.prepare()
         house.made = json.loads(house.run("-m", "tests.faults.furnish_small"))
         yield house
     finally:

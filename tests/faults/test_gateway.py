@@ -51,8 +51,7 @@ def house(tmp_path_factory):
     echo = subprocess.Popen(argv, cwd=ROOT, env=house.environment())
     origin = f"http://127.0.0.1:{port}"
     try:
-        house.start_database()
-        house.run("manage.py", "migrate", "--verbosity", "0")
+        house.prepare()
         house.opened = {"POLICYHUB_PRIVATE_URLS": origin}
         module = ["-m", "tests.faults.furnish_gateway", f"{origin}/v1", str(TOTAL)]
         house.key = house.run(*module, **house.opened)

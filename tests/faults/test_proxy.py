@@ -68,8 +68,7 @@ class Behind:
 def house(tmp_path_factory):
     house = House(tmp_path_factory.mktemp("proxy"))
     try:
-        house.start_database()
-        house.run("manage.py", "migrate", "--verbosity", "0")
+        house.prepare()
         house.made = json.loads(house.run("-m", "tests.faults.furnish_small"))
         yield house
     finally:

@@ -17,8 +17,7 @@ ROUNDS = int(os.environ.get("RACES", "60"))
 def test_an_edit_is_obeyed_by_the_next_call(tmp_path_factory):
     house = House(tmp_path_factory.mktemp("races"))
     try:
-        house.start_database()
-        house.run("manage.py", "migrate", "--verbosity", "0")
+        house.prepare()
         lanes = [house.lane(f"lane{number}") for number in (1, 2)]
         for lane in lanes:
             lane.start()

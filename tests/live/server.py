@@ -14,9 +14,7 @@ class Server:
     def __init__(self, folder: Path) -> None:
         self.house = House(folder, options=_QUICK)
         try:
-            self.house.start_database()
-            self.house.run("manage.py", "migrate", "--verbosity", "0")
-            self.house.run("manage.py", "collectstatic", "--noinput", "-v", "0")
+            self.house.prepare()
             self.made = json.loads(self.house.run("-m", "tests.live.furnish"))
             self.house.pages().start()
             lane = self.house.lane()

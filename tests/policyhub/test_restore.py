@@ -132,6 +132,7 @@ def test_a_dump_and_the_secrets_are_enough(installations, tmp_path):
     old, new = installations
     dump = str(tmp_path / "policyhub.dump")
 
+    old.prepare()
     old.start_database()
     assert old.command("prepare").returncode == 0
     key = old.shell(FURNISH)

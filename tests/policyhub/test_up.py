@@ -84,6 +84,7 @@ def test_it_starts_is_killed_starts_again_and_stops(installation):
     ],
 )
 def test_when_a_part_dies_everything_stops_and_says_why(installation, words, name):
+    installation.prepare()
     installation.start()
     installation.wait_ready()
 
