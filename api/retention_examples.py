@@ -97,6 +97,16 @@ CONFIRMED: Final = {
     "confirmed_at": MORNING,
     "confirmed_by": "ada@example.com",
 }
+PAUSED: Final = {
+    **RUN,
+    "state": "paused",
+    "waiting_for": "resume",
+    "deleted": {"usage_conversation": 80, "usage_message": 574},
+    "remaining": 40,
+    "progress": 0.6667,
+    "finished_at": None,
+}
+RESUMED: Final = {**PAUSED, "waiting_for": None}
 PENDING: Final[dict[str, Any]] = {
     "policy": POLICY_ID,
     "policy_name": "Keep 30 days",

@@ -153,7 +153,8 @@ def _take(turn: Turn, stock: Stock) -> None:
 def _prune_batch(job: Job, run: PruneRun, chosen: str, manner: Manner) -> int | None:
     """Delete what may go of some chosen rows; return how many did.
 
-    None if the policy was edited meanwhile, so that nobody says what to delete.
+    None if the policy was edited or the run paused meanwhile: then nobody says what to
+    delete.
     """
     started = monotonic()
     if not _still_says_so(job.policy):
@@ -173,7 +174,9 @@ def _prune_batch(job: Job, run: PruneRun, chosen: str, manner: Manner) -> int | 
     if gone is None:
         return 0
     deleted = dict(zip(job.target.erased, counts, strict=True))
-    receipts.note(run, deleted, bytes(gone), took=monotonic() - started)
+    if not receipts.note(run, deleted, bytes(gone), took=monotonic() - started):
+        transaction.set_rollback(True)
+        return None
     return int(counts[0])
 
 

@@ -13,7 +13,8 @@ class PruneRun(PublicIdModel):
     """One run of one retention policy, and what it deleted.
 
     A run goes on, over as many turns of the worker as it takes, until nothing older
-    than its `cutoff` is left; there is one such run for each rule at a time. A run by
+    than its `cutoff` is left; there is one such run for each rule at a time. Between
+    its turns it is `paused`; until a person resumes it if it waits for that. A run by
     the house's own rule (events after 400 days, decisions by plan) has no policy and
     revision 0, and so has the erasure of a user's data, which names the user by a
     pseudonym (`subject`); `erasing` is the user's name as long as that goes on.
@@ -36,6 +37,7 @@ class PruneRun(PublicIdModel):
     class Waiting(models.TextChoices):
         SHARE = "share"
         CLOCK = "clock"
+        RESUME = "resume"
 
     account = models.ForeignKey(Account, models.CASCADE, related_name="prune_runs")
     policy = models.ForeignKey(
@@ -93,6 +95,12 @@ class PruneRun(PublicIdModel):
 
     def __str__(self) -> str:
         return f"{self.state} {self.public_id}"
+
+    @property
+    def is_put_aside(self) -> bool:
+        """Say whether a person paused it, so that nothing goes until one resumes it."""
+        waits = self.waiting_for == self.Waiting.RESUME
+        return waits and self.state == self.State.PAUSED
 
 
 class LegalHold(PublicIdModel):

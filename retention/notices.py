@@ -28,6 +28,8 @@ _WHY = {
 
 def say_waiting(*, job: Job, run: PruneRun, now: datetime) -> Alert | None:
     """Tell the owners, once for each run, that it waits for them."""
+    if run.is_put_aside:
+        return None
     why = _WHY[PruneRun.Waiting(run.waiting_for)].format(due=run.due, total=run.total)
     return open_alert(
         account=job.account,

@@ -199,10 +199,19 @@ def _has_held_row(cursor: CursorWrapper, partition: Partition, now: datetime) ->
 
 
 def _accounts_that_keep(partition: Partition, now: datetime) -> Iterator[UUID]:
-    """Yield the accounts whose youngest row in the partition might not be due."""
-    age = now - partition.end
+    """Yield the accounts whose youngest row in the partition might not be due.
+
+    And those where a person paused a run: nothing goes behind their back.
+    """
+    age, target = now - partition.end, TABLES[partition.table]
+    resume = PruneRun.Waiting.RESUME
+    aside = PruneRun.objects.filter(
+        state=PruneRun.State.PAUSED, waiting_for=resume, target=target
+    )
+    paused = set(aside.values_list("account_id", flat=True))
     for account in Account.objects.order_by("id"):
-        if age < timedelta(days=_longest(account, TABLES[partition.table])):
+        young = age < timedelta(days=_longest(account, target))
+        if young or account.id in paused:
             yield account.id
 
 

@@ -15,7 +15,7 @@ from hashlib import sha256
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from accounts import ids
 from accounts.models import Account
@@ -24,6 +24,8 @@ from retention.models import PruneRun
 
 State = PruneRun.State
 OPEN = (State.WAITING, State.RUNNING, State.PAUSED)
+_OPEN = Q(state__in=OPEN)
+_RESUME = PruneRun.Waiting.RESUME
 # A rule that failed is tried again on the same receipt for as long.
 _SAME_FAILURE = timedelta(days=1)
 _MODULUS = 2**256
@@ -67,18 +69,22 @@ def begin(job: Job, *, trigger: str, **facts: Any) -> PruneRun:
         # It has ended since: then there is room for another one.
 
 
-def note(run: PruneRun, counts: Mapping[str, int], gone: bytes, *, took: float) -> None:
+def note(run: PruneRun, counts: Mapping[str, int], gone: bytes, *, took: float) -> bool:
     """Note a batch, in the transaction that deletes it; `gone`: its ids, 16 bytes each.
 
-    The receipt is locked from here to the end of the transaction, for a moment.
+    The receipt is locked from here to the end of the transaction, for a moment. False
+    if a person paused the run meanwhile: then the batch must not be.
     """
     added = digest_of(gone)
     written = PruneRun.objects.select_for_update().get(id=run.id)
+    if written.is_put_aside:
+        return False
     for table, count in counts.items():
         written.deleted[table] = written.deleted.get(table, 0) + count
     written.digest = f"{(int(written.digest or '0', 16) + added) % _MODULUS:064x}"
     written.worked_seconds += took
     written.save(update_fields=["deleted", "digest", "worked_seconds"])
+    return True
 
 
 def digest_of(gone: bytes) -> int:
@@ -88,34 +94,41 @@ def digest_of(gone: bytes) -> int:
 
 
 def go_on(run: PruneRun, *, now: datetime, **facts: Any) -> bool:
-    """Take up an open run again; False if it ended meanwhile."""
-    return _change(run, state=State.RUNNING, waiting_for="", worked_at=now, **facts)
+    """Go on with an open run; False if it ended meanwhile, or a person paused it."""
+    return _drive(run, state=State.RUNNING, waiting_for="", worked_at=now, **facts)
 
 
 def wait(run: PruneRun, *, why: str, **facts: Any) -> bool:
     """Say that a run waits for a person, unless its state changed since it was read."""
-    same = PruneRun.objects.filter(id=run.id, state=run.state, state__in=OPEN)
-    changed = same.update(state=State.WAITING, waiting_for=why, **facts)
-    run.refresh_from_db()
-    return bool(changed)
+    return _drive(
+        run, Q(state=run.state), state=State.WAITING, waiting_for=why, **facts
+    )
 
 
 def confirm(run: PruneRun, *, by: str, now: datetime) -> bool:
     """Note a person's word for an open run."""
-    return _change(run, **_confirmed(by, now))
+    return _drive(run, **_confirmed(by, now))
 
 
 def confirm_waiting(run: PruneRun, *, by: str, now: datetime) -> bool:
     """Note a person's word for a run that waits; False if it does not any more."""
-    waiting = PruneRun.objects.filter(id=run.id, state=State.WAITING)
-    changed = bool(waiting.update(**_confirmed(by, now)))
-    run.refresh_from_db()
-    return changed
+    return _replace(run, Q(state=State.WAITING), **_confirmed(by, now))
 
 
 def _confirmed(by: str, now: datetime) -> dict[str, Any]:
     word = {"confirmed_at": now, "confirmed_by": by[:300]}
     return {"state": State.RUNNING, "waiting_for": "", **word}
+
+
+def put_aside(run: PruneRun) -> bool:
+    """Note that a person paused a run that is under way; False if it is not."""
+    under_way = Q(state__in=(State.RUNNING, State.PAUSED), waiting_for="")
+    return _replace(run, under_way, state=State.PAUSED, waiting_for=_RESUME)
+
+
+def take_up(run: PruneRun) -> bool:
+    """Note that a person resumed a run that one paused; False if none did."""
+    return _replace(run, Q(state=State.PAUSED, waiting_for=_RESUME), waiting_for="")
 
 
 def close(
@@ -128,9 +141,10 @@ def close(
 ) -> bool:
     """End a turn: the run is completed if nothing is left, else it goes on later."""
     done = not remaining
+    state = {"state": State.COMPLETED, "waiting_for": ""}
     return _change(
         run,
-        state=State.COMPLETED if done else State.PAUSED,
+        **(state if done else {"state": State.PAUSED}),
         remaining=remaining,
         held=held,
         skipped=dict(skipped),
@@ -145,8 +159,11 @@ def pause(run: PruneRun, *, ended: datetime) -> bool:
 
 
 def fail(run: PruneRun, *, ended: datetime) -> bool:
-    """End a run that broke off. What is on record of it was deleted, no more."""
-    return _change(run, state=State.FAILED, worked_at=ended, finished_at=ended)
+    """End a run that broke off. What is on record of it was deleted, no more.
+
+    One that a person paused stays so, lest it be tried again.
+    """
+    return _drive(run, state=State.FAILED, worked_at=ended, finished_at=ended)
 
 
 def stop(run: PruneRun, *, why: str, now: datetime) -> bool:
@@ -197,7 +214,16 @@ def _failed_before(job: Job) -> PruneRun | None:
 
 def _change(run: PruneRun, **values: Any) -> bool:
     """Change an open run; False, and nothing, if it has ended."""
-    mine = PruneRun.objects.filter(id=run.id, state__in=OPEN)
-    changed = bool(mine.update(**values))
+    return _replace(run, _OPEN, **values)
+
+
+def _drive(run: PruneRun, known: Q = _OPEN, **values: Any) -> bool:
+    """Change an open run that no person paused; False, and nothing, otherwise."""
+    return _replace(run, known & _OPEN & ~Q(waiting_for=_RESUME), **values)
+
+
+def _replace(run: PruneRun, known: Q, **values: Any) -> bool:
+    """Change a run if it is as it is known to be, and read what it is now."""
+    changed = bool(PruneRun.objects.filter(known, id=run.id).update(**values))
     run.refresh_from_db()
     return changed

@@ -162,6 +162,9 @@ def _prune(
     if run is not None and run.policy_revision != job.revision:
         receipts.stop(run, why="edited", now=job.now)
         run = None
+    if run is not None and run.is_put_aside:
+        notices.say_overdue(job=job, now=job.now)
+        return run
     waits = run is None or run.state == PruneRun.State.WAITING
     if waits and not has_due(job):
         if run is not None:

@@ -7,17 +7,20 @@ from django.http import HttpResponse, HttpResponseRedirect, StreamingHttpRespons
 from django.utils.translation import gettext
 
 from accounts.errors import DomainError, NotFound
+from dashboard.forms import ReasonForm
 from dashboard.paging import chosen, page_of
 from dashboard.retention_forms import WordForm
-from dashboard.visits import Visit, page, render
+from dashboard.visits import Visit, attempt, page, render
 from policies.models import Policy
 from policies.selectors import policies
 from retention.confirming import confirm_run
 from retention.exports import export, published_key, show_receipt
 from retention.models import PruneRun
+from retention.pausing import pause_run, resume_run
 from retention.receipts import OPEN
 from retention.selectors import run_of, runs
 
+UNDER_WAY: Final = (PruneRun.State.RUNNING, PruneRun.State.PAUSED)
 TARGETS: Final = (
     "conversations",
     "message_text",
@@ -84,6 +87,25 @@ def confirm(visit: Visit, run_id: str) -> HttpResponse:
     return _show(visit, run, form, status=422)
 
 
+@page(write=True, methods=("POST",))
+def change(visit: Visit, run_id: str, step: str) -> HttpResponse:
+    """Pause a run that is under way, or resume it."""
+    run = run_of(visit.account, run_id)
+    form = ReasonForm(visit.request.POST, auto_id="pause_%s")
+    if not form.is_valid():
+        return _show(visit, run, WordForm(), pause_form=form, status=422)
+    reason = form.cleaned_data["reason"]
+    paused = gettext("The run is paused: nothing more goes until it is resumed.")
+    resumed = gettext("The run goes on within a minute.")
+    service = pause_run if step == "pause" else resume_run
+    return attempt(
+        visit,
+        lambda: service(run=run, actor=visit.actor, reason=reason, now=visit.now),
+        done=paused if step == "pause" else resumed,
+        back=visit.address("run", run.public_id),
+    )
+
+
 @page()
 def exported(visit: Visit) -> HttpResponse:
     """Give all receipts of runs that have ended, signed, as JSON lines."""
@@ -112,7 +134,12 @@ def _confirmed(visit: Visit, run: PruneRun, form: WordForm) -> bool:
 
 
 def _show(
-    visit: Visit, run: PruneRun, form: WordForm, *, status: int = 200
+    visit: Visit,
+    run: PruneRun,
+    form: WordForm,
+    *,
+    pause_form: ReasonForm | None = None,
+    status: int = 200,
 ) -> HttpResponse:
     receipt: dict[str, Any] = show_receipt(run)
     context = {
@@ -120,6 +147,8 @@ def _show(
         "receipt": receipt,
         "open": run.state in OPEN,
         "form": form,
+        "pause_form": pause_form or ReasonForm(auto_id="pause_%s"),
+        "pausable": run.policy is not None and run.state in UNDER_WAY,
         "public_key": published_key()["public_key"],
         "tab": "runs",
     }

@@ -9,6 +9,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from retention import signing
+from retention.models import PruneRun
 from tests.api.client import assert_problem, key_api, person_api
 from usage.models import Conversation
 
@@ -137,6 +138,37 @@ def test_a_large_run_waits_until_somebody_confirms_it(api, bot, policy):
     assert not Conversation.objects.exists()
     again = api.post(f"{path}/confirm", {"confirm": 2})
     assert_problem(again, 409, "not_waiting")
+
+
+def test_a_run_is_paused_and_resumed(api, acme, stranger, bot, policy):
+    converse(api, bot, days=31)
+    prune()
+    (shown,) = api.get("/retention/runs").json()["data"]
+    path = f"/retention/runs/{shown['id']}"
+    assert_problem(api.post(f"{path}/pause"), 409, "not_under_way")
+    PruneRun.objects.update(state="running", waiting_for="")
+
+    paused = api.post(f"{path}/pause", {"reason": "An audit is on"})
+    assert paused.status_code == 200, paused.content
+    told = paused.json()
+    assert (told["state"], told["waiting_for"]) == ("paused", "resume")
+    assert api.post(f"{path}/pause").json() == told
+    prune("--confirm")
+    assert api.get(path).json()["deleted"] == {}
+    changed = api.get("/audit/changes").json()["data"][0]
+    assert (changed["action"], changed["reason"]) == ("run.paused", "An audit is on")
+    for body, pointer in (({"reason": 1}, "/reason"), ({"x": ""}, "/x")):
+        assert_problem(api.post(f"{path}/resume", body), 422, "invalid_body", pointer)
+    reader = key_api(acme, ["retention:read"])
+    assert_problem(reader.post(f"{path}/resume"), 403, "missing_scope")
+    assert_problem(stranger.post(f"{path}/resume"), 404, "not_found")
+
+    assert api.post(f"{path}/resume").json()["waiting_for"] is None
+    prune("--confirm")
+    assert api.get(path).json()["state"] == "completed"
+    assert_problem(api.post(f"{path}/resume"), 409, "not_under_way")
+    PruneRun.objects.update(policy=None)
+    assert_problem(api.post(f"{path}/pause"), 409, "not_pausable")
 
 
 def test_a_name_confirms_as_well(api, bot, policy):

@@ -163,6 +163,26 @@ def test_a_run_that_goes_on_is_asked_for_again(browser, waiting):
     assert 'hx-trigger="every 2s"' in browser.get(at).content.decode()
 
 
+def test_a_run_is_paused_and_resumed(browser, as_role, waiting):
+    at = f"{AT}runs/{waiting.public_id}/"
+    assert "Pause" not in plain(browser.get(at))
+    PruneRun.objects.update(state="running", waiting_for="")
+    assert browser.post(f"{at}pause/", {"reason": ""}).status_code == 422
+    assert browser.post(f"{at}pause/", {"reason": "Audit"}).url == at
+    assert "nothing more goes" in plain(browser.get(at))
+    assert "hx-trigger" not in browser.get(f"{at}progress/").content.decode()
+    for place in (AT, f"{AT}due/", f"{AT}runs/", at):
+        assert "Paused" in plain(browser.get(place))
+    services.prune_due(account=waiting.account, now=waiting.started_at)
+    assert Conversation.objects.count() == 10
+    viewer = as_role(Member.Role.VIEWER)
+    assert "Resume" not in plain(viewer.get(at))
+    assert viewer.post(f"{at}resume/", {"reason": "x"}).status_code == 403
+    browser.post(f"{at}resume/", {"reason": "Done"})
+    assert "Going on by itself" in plain(browser.get(f"{AT}runs/"))
+    assert 'hx-trigger="every 2s"' in browser.get(at).content.decode()
+
+
 def test_receipts_are_listed_filtered_and_exported(browser, waiting):
     browser.post(f"{AT}runs/{waiting.public_id}/confirm/", {"confirm": "9"})
     shown = plain(browser.get(f"{AT}runs/?state=completed&target=conversations"))

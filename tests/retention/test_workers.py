@@ -115,7 +115,7 @@ def test_one_worker_that_fails_ends_the_run_with_a_true_receipt(house, monkeypat
         calls.append(1)
         if len(calls) == 4:
             raise DatabaseError("gone")
-        note(*given, **more)
+        return note(*given, **more)
 
     monkeypatch.setattr("retention.receipts.note", fail_once)
     run = whole(house, policy)

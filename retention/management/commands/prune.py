@@ -132,6 +132,8 @@ def _line(run: PruneRun) -> str:
             f"{said}waits: nothing deleted, {run.due:,} due of {run.total:,}; {why}."
             " Run `manage.py prune --confirm` to delete them."
         )
+    if run.is_put_aside:
+        return f"{said}was paused by a person: nothing deleted until one resumes it."
     deleted = ", ".join(f"{count:,} {table}" for table, count in run.deleted.items())
     left = f", {run.remaining:,} left" if run.remaining else ""
     held = f", {run.held:,} held" if run.held else ""
