@@ -99,7 +99,9 @@ class Account(PublicIdModel):
     """A tenant. Every other row belongs to exactly one.
 
     `language` is that of its mails to whoever has chosen none; empty: English.
-    `started_at` is when its people had done, or left out, the first steps.
+    `started_at` is when its people had done, or left out, the first steps. A sample
+    account is an invented one beside another (`sample_of`); `sample_percent` says how
+    much of its history is there.
     """
 
     prefix = "acc"
@@ -119,6 +121,17 @@ class Account(PublicIdModel):
     version = models.BigIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(default=now)
     started_at = models.DateTimeField(null=True, blank=True, editable=False)
+    sample_of = models.OneToOneField(
+        "self",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="sample",
+    )
+    sample_percent = models.PositiveSmallIntegerField(
+        null=True, blank=True, editable=False
+    )
 
     class Meta:
         constraints = [
@@ -134,6 +147,11 @@ class Account(PublicIdModel):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether all that is in it is invented."""
+        return self.sample_percent is not None
 
 
 class Member(PublicIdModel):

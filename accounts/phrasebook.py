@@ -44,6 +44,8 @@ _TITLES: Final = (
     _("A legal hold keeps this from being deleted."),
     _("The hold was released before."),
     _("The run does not wait for a person."),
+    _("Only a run that is under way can be paused or resumed."),
+    _("Only a run of a policy can be paused."),
     _("Another policy has this alias."),
     _("This alert is not open."),
     _("The account has a price for this model already."),
@@ -51,6 +53,8 @@ _TITLES: Final = (
 
 _REFUSALS: Final = (
     _("An account keeps at least one owner."),
+    _("This is a sample account already."),
+    _("Only a sample account can be removed."),
     _("The installation keeps at least one active admin."),
     _("There are too many accounts of this name."),
     _("The key is expired or revoked; make a new one."),

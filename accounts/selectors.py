@@ -51,7 +51,7 @@ def member_of(*, account: Account, person: Person) -> Member | None:
 def member_by_slug(*, slug: str, person: Person) -> Member | None:
     """Return a person's membership of the account with this slug, if they have one."""
     mine = Member.objects.filter(account__slug=slug, person=person)
-    return mine.select_related("account").first()
+    return mine.select_related("account__sample_of").first()
 
 
 def member(account: Account, public_id: str) -> Member:

@@ -13,6 +13,7 @@ from accounts.selectors import owner_emails
 from alerts.mail import compose
 from alerts.models import Delivery
 
+SAMPLE = "Sample data: sent to nobody."
 NOTE = "Kept in the mail folder of the state directory; sent to nobody."
 # What Django's file backend writes below each message.
 _RULE = b"\n" + b"-" * 79 + b"\n"
@@ -30,11 +31,20 @@ def file_away(*, delivery: Delivery, folder: Path, now: datetime) -> None:
     file = folder / f"{delivery.message_id}.log"
     file.write_bytes(message.message().as_bytes() + _RULE)
     os.utime(file, (now.timestamp(), now.timestamp()))
+    _mark(delivery, NOTE, now)
+
+
+def put_by(*, delivery: Delivery, now: datetime) -> None:
+    """Mark a delivery of sample data as done; nothing is written or sent."""
+    _mark(delivery, SAMPLE, now)
+
+
+def _mark(delivery: Delivery, note: str, now: datetime) -> None:
     pending = Delivery.objects.filter(id=delivery.id, state=Delivery.State.PENDING)
     pending.update(
         state=Delivery.State.SENT,
         attempts=1,
         sent_at=now,
         claimed_until=None,
-        last_error=NOTE,
+        last_error=note,
     )

@@ -2,6 +2,7 @@
 
 from django.apps import AppConfig
 
+from policyhub.admin_names import give_names
 from policyhub.celery import app as celery_app
 
 
@@ -11,3 +12,7 @@ class PolicyHubConfig(AppConfig):
     name = "policyhub"
     verbose_name = "PolicyHub"
     celery = celery_app  # loaded with Django, so that every task finds it
+
+    def ready(self) -> None:
+        """Name what the admin shows."""
+        give_names()

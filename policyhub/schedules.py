@@ -11,6 +11,7 @@ from django.db import transaction
 from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks
 
 from alerts import tasks as alerts_tasks
+from policyhub import tasks as policyhub_tasks
 from retention import tasks as retention_tasks
 from usage import tasks as usage_tasks
 
@@ -33,7 +34,7 @@ class Schedule:
 
 SCHEDULES = tuple(
     Schedule(*declared)
-    for module in (alerts_tasks, retention_tasks, usage_tasks)
+    for module in (alerts_tasks, retention_tasks, usage_tasks, policyhub_tasks)
     for declared in module.SCHEDULES
 )
 

@@ -28,6 +28,12 @@ from accounts.services.projects import (
     update_project,
 )
 from accounts.services.records import append_change, bump_version
+from accounts.services.samples import (
+    delete_sample,
+    left_samples,
+    open_sample,
+    remove_sample,
+)
 from accounts.services.tenants import (
     add_member,
     create_account,
@@ -47,10 +53,14 @@ __all__ = [
     "create_bot",
     "create_key",
     "create_project",
+    "delete_sample",
     "delete_view",
     "finish_start",
     "invite",
+    "left_samples",
     "open_account",
+    "open_sample",
+    "remove_sample",
     "revoke_invitation",
     "revoke_key",
     "revoke_keys_of_bot",

@@ -13,12 +13,12 @@ from pathlib import Path
 from django.db import connection, transaction
 
 from accounts.models import Account
-from alerts.filing import file_away
+from alerts.filing import file_away, put_by
 from alerts.models import Delivery
 from policyhub.demo import runaway, stage
 from policyhub.demo.rhythm import HOUR, Moment, hour_of
 from policyhub.demo.stage import Cast, Plan
-from policyhub.demo.story import ACCOUNTS, RUNAWAY, DemoBot
+from policyhub.demo.story import ACCOUNTS, RUNAWAY, DemoAccount, DemoBot
 from usage import ledger, rollups, upkeep
 from usage.conversations import append_message
 from usage.entries import Answer, CallIn, EventIn, EventResult, Item, Request
@@ -55,18 +55,22 @@ def make_history(
     days: int,
     seed: int,
     now: datetime,
-    mail: Path,
+    mail: Path | None,
     progress: Progress,
+    stories: Sequence[DemoAccount] = ACCOUNTS,
 ) -> None:
     """Make the history that is not there yet; again, it makes nothing twice.
 
-    `mail` is the folder that keeps the e-mails of the past. Raises AlreadySeeding.
+    The plan is kept with `account`. `mail` is the folder that keeps the e-mails of the
+    past, if anybody wants to read them. Raises AlreadySeeding.
     """
     with _alone():
-        if stage.is_complete():
+        if stage.is_complete(account):
             return
-        plan = stage.set_up(account=account, days=days, seed=seed, now=now)
-        casts = [stage.cast_of(story) for story in ACCOUNTS]
+        plan = stage.set_up(
+            account=account, stories=stories, days=days, seed=seed, now=now
+        )
+        casts = [stage.cast_of(story) for story in stories]
         hours = list(_hours(plan))
         first = _next_hour(account, plan)
         for number, hour in enumerate(hours, start=1):
@@ -74,7 +78,7 @@ def make_history(
                 with transaction.atomic():
                     _pass_hour(casts, plan, hour, mail)
             progress(number, len(hours))
-        stage.finish(account=account, now=max(now, plan.end))
+        stage.finish(account=account, stories=stories, now=max(now, plan.end))
         upkeep.end_windows(now=now)
         rollups.roll_up(now=now)
 
@@ -107,7 +111,9 @@ def _next_hour(account: Account, plan: Plan) -> datetime:
     return newest.created_at.replace(minute=0, second=0, microsecond=0) + HOUR
 
 
-def _pass_hour(casts: Sequence[Cast], plan: Plan, hour: datetime, mail: Path) -> None:
+def _pass_hour(
+    casts: Sequence[Cast], plan: Plan, hour: datetime, mail: Path | None
+) -> None:
     # A second before the hour ends: what is recorded later is late for its window.
     now = min(hour + HOUR - timedelta(seconds=1), plan.end)
     begins = runaway.loop_in(hour, end=plan.end)
@@ -262,7 +268,7 @@ def _talk(acts: Sequence[Act], now: datetime) -> None:
             )
 
 
-def _file_mail(casts: Sequence[Cast], mail: Path, now: datetime) -> None:
+def _file_mail(casts: Sequence[Cast], mail: Path | None, now: datetime) -> None:
     """Keep what the hour's alerts would have sent: nobody is written to."""
     for cast in casts:
         due = Delivery.objects.filter(
@@ -271,4 +277,7 @@ def _file_mail(casts: Sequence[Cast], mail: Path, now: datetime) -> None:
             alert__policy_id__in=cast.policies,
         )
         for delivery in due.select_related("alert__account", "account"):
-            file_away(delivery=delivery, folder=mail, now=now)
+            if mail is None:
+                put_by(delivery=delivery, now=now)
+            else:
+                file_away(delivery=delivery, folder=mail, now=now)

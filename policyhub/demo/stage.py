@@ -1,10 +1,10 @@
 """Setting up the demo: its accounts, bots and policies, dated when its history begins.
 
-A change record of the account `demo` keeps the plan, so that a seed which was
-interrupted goes on with the same one; another says that the history is complete.
+A change record of the account keeps the plan, so that a seed which was interrupted goes
+on with the same one; another says that the history is complete.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -25,7 +25,7 @@ from audit.models import DecisionRecord
 from policies import rules
 from policies.models import Policy
 from policies.selectors import policies
-from policyhub.demo.story import ACCOUNTS, DEMO, DemoAccount, DemoBot, DemoPolicy
+from policyhub.demo.story import DemoAccount, DemoBot, DemoPolicy
 from usage import edits
 from usage.models import UsageEvent
 
@@ -52,15 +52,20 @@ class Cast:
     policies: set[str] = field(default_factory=set)
 
 
-def is_complete() -> bool:
+def is_complete(account: Account) -> bool:
     """Whether the whole history was made."""
-    return ChangeRecord.objects.filter(
-        account__slug=DEMO.slug, action=COMPLETED
-    ).exists()
+    return ChangeRecord.objects.filter(account=account, action=COMPLETED).exists()
 
 
 @transaction.atomic
-def set_up(*, account: Account, days: int, seed: int, now: datetime) -> Plan:
+def set_up(
+    *,
+    account: Account,
+    stories: Sequence[DemoAccount],
+    days: int,
+    seed: int,
+    now: datetime,
+) -> Plan:
     """Make what the history needs, once, and return its plan.
 
     A plan that was begun is returned as it was, whatever is asked for now.
@@ -72,7 +77,7 @@ def set_up(*, account: Account, days: int, seed: int, now: datetime) -> Plan:
     start = (end - timedelta(days=days)).replace(minute=0)
     for table in (UsageEvent, DecisionRecord):
         ensure_months(table=table._meta.db_table, first=start, last=end)  # noqa: SLF001
-    for story in ACCOUNTS:
+    for story in stories:
         _populate(story, start)
     plan = Plan(start, end, seed)
     wanted = {"start": start.isoformat(), "end": end.isoformat(), "seed": seed}
@@ -101,11 +106,11 @@ def cast_of(story: DemoAccount) -> Cast:
 
 
 @transaction.atomic
-def finish(*, account: Account, now: datetime) -> None:
+def finish(*, account: Account, stories: Sequence[DemoAccount], now: datetime) -> None:
     """Write the policies that need the history to be there, and say it is complete."""
-    if is_complete():
+    if is_complete(account):
         return
-    for story in ACCOUNTS:
+    for story in stories:
         owner = account_by_slug(story.slug)
         for policy in story.late:
             _write_policy(owner, policy, now)
@@ -129,11 +134,19 @@ def _begun(account: Account) -> Plan | None:
     return Plan(start, end, said["seed"])
 
 
-def _populate(story: DemoAccount, now: datetime) -> None:
+def _opened(story: DemoAccount, now: datetime) -> Account:
+    """Return the account of a story; one that names no owner has its people already."""
+    if not story.owner:
+        return account_by_slug(story.slug)
     account = create_account(
         slug=story.slug, owner_email=story.owner, name=story.name, now=now
     )
     finish_start(account=account, actor=SYSTEM, now=now)
+    return account
+
+
+def _populate(story: DemoAccount, now: datetime) -> None:
+    account = _opened(story, now)
     projects = {
         key: create_project(
             account=account, name=name, external_id=key, actor=SYSTEM, now=now

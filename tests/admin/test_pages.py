@@ -9,6 +9,7 @@ from accounts.models import ApiKey, ChangeRecord, Person
 from alerts.models import Delivery
 from audit.models import DecisionRecord
 from policies.models import Block, Policy, PolicyRevision
+from policyhub import admin_names
 from retention.models import PruneRun
 from usage.models import Adjustment, Counter, Reservation, UsageEvent
 
@@ -131,3 +132,14 @@ def test_pages_from_elsewhere_open(admin_client, crossed):
     for model in admin.site._registry:
         answer = admin_client.get(url(model, "changelist"), {"q": "x"})
         assert answer.status_code == 200, model
+
+
+def test_apps_and_tables_are_named_in_german(admin_client):
+    unnamed = [m._meta.label for m in MODELS if m._meta.label not in admin_names.MODELS]
+    assert unnamed == []
+    index = admin_client.get("/admin/", headers={"Accept-Language": "de"})
+    text = index.content.decode()
+    for name in ("Aufbewahrung", "Richtlinien", "Löschsperren", "Änderungen", "Läufe"):
+        assert name in text
+    english = admin_client.get("/admin/", headers={"Accept-Language": "en"})
+    assert "Legal holds" in english.content.decode()

@@ -106,6 +106,11 @@ def test_both_secrets_sign_during_the_overlap(browser, webhook, at, now):
     assert browser.post(f"{at}rotate/", {"overlap": "7"}).status_code == 422
 
 
+def test_a_test_is_sent_from_the_list(browser, as_role, at):
+    assert f'action="{at}test/"' in browser.get(AT).content.decode()
+    assert "test/" not in as_role("viewer").get(AT).content.decode()
+
+
 def test_a_test_is_sent_and_seen_in_the_log(browser, at):
     answer = browser.post(f"{at}test/")
     assert answer.url == f"{at}#log"

@@ -75,6 +75,8 @@ POST   /api/v1/retention/preview                             opavkj
 GET    /api/v1/retention/runs                                opavkj
 GET    /api/v1/retention/runs/{run_id}                       opavkj
 POST   /api/v1/retention/runs/{run_id}/confirm               opk
+POST   /api/v1/retention/runs/{run_id}/pause                 opk
+POST   /api/v1/retention/runs/{run_id}/resume                opk
 GET    /api/v1/audit/export                                  opakj
 POST   /api/v1/policies/simulate                             opavkj
 POST   /api/v1/policies/{policy_id}/simulate                 opavkj
@@ -196,7 +198,12 @@ PAGES = """
 /app/{slug}/retention/runs/export/                           opav
 /app/{slug}/retention/runs/{run_id}/                         opav
 /app/{slug}/retention/runs/{run_id}/confirm/                 op
+/app/{slug}/retention/runs/{run_id}/pause/                   op
+/app/{slug}/retention/runs/{run_id}/resume/                  op
 /app/{slug}/retention/runs/{run_id}/progress/                opav
+/app/{slug}/sample/                                          o
+/app/{slug}/sample/progress/                                 opav
+/app/{slug}/sample/remove/                                   o
 /app/{slug}/status/                                          opav
 /app/{slug}/try/                                             opav
 /app/{slug}/webhooks/                                        opav
