@@ -120,8 +120,9 @@ async def test_rude_servers(settings, parts, then, error):
         upstreams = Upstreams()
         begun = monotonic()
         with pytest.raises(error):
-            await read(upstreams, route(server, settings))
-        assert monotonic() - begun < 1.5
+            await read(upstreams, route(server, settings), deadline=60)
+        # Not as long as the call may take in all.
+        assert monotonic() - begun < 20
         await upstreams.close()
 
 

@@ -26,7 +26,7 @@ def _at_once(edit):
 
     def run(number):
         try:
-            start.wait(10)
+            start.wait(60)
             edit(number)
         except StaleRevision:
             return False

@@ -83,7 +83,7 @@ class Installation:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
         )
 
     def processes(self) -> dict[int, str]:
@@ -110,7 +110,7 @@ class Installation:
         """Signal it; return its exit status and the seconds it took."""
         started = time.monotonic()
         self.process.send_signal(number)
-        status = self.process.wait(30)
+        status = self.process.wait(60)
         return status, time.monotonic() - started
 
     def end(self) -> None:

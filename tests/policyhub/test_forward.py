@@ -255,5 +255,5 @@ async def test_when_the_client_goes_the_page_is_told(begun):
         while not upstream.bodies:
             await asyncio.sleep(0.01)
         leave.set()
-        await asyncio.wait_for(work, 5)
-        await asyncio.wait_for(upstream.gone.wait(), 5)
+        await asyncio.wait_for(work, 60)
+        await asyncio.wait_for(upstream.gone.wait(), 60)

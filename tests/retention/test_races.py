@@ -43,15 +43,15 @@ def elsewhere(work):
         with transaction.atomic():
             work()
             ready.set()
-            go.wait(20)
+            go.wait(60)
 
     thread = in_thread(hold)
-    assert ready.wait(20)
+    assert ready.wait(60)
     try:
         yield
     finally:
         go.set()
-        thread.join(20)
+        thread.join(60)
 
 
 def test_a_row_that_somebody_works_on_is_left_for_the_next_run(house):
@@ -104,7 +104,7 @@ def test_a_message_to_a_conversation_that_is_being_deleted_finds_it_gone(house):
         thread = in_thread(append)
         thread.join(0.5)
         assert thread.is_alive()
-    thread.join(20)
+    thread.join(60)
 
     assert len(outcome) == 1
     assert not Message.objects.exists()

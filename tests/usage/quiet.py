@@ -9,7 +9,7 @@ import time
 from django.db import connection
 
 
-def until_others_have_ended(seconds: float = 30) -> None:
+def until_others_have_ended(seconds: float = 60) -> None:
     """Return when every transaction that runs now has ended."""
     deadline = time.monotonic() + seconds
     with connection.cursor() as cursor:

@@ -107,7 +107,10 @@ async def test_64_mixed_callers_on_two_ledgers_leave_the_books_balanced(
 
     async def watch():
         key = (await Counter.objects.aget(policy=hot)).id
-        while running:
+        ended = False
+        while not ended:
+            # Looked at once more when all is over.
+            ended = not running
             row = await (await beside.execute(WITHIN, [str(key)])).fetchone()
             seen.append(row[0])
             await asyncio.sleep(0.02)
