@@ -110,6 +110,10 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "policyhub.settings"
 # Test modules import models while they are collected.
 django.setup()
 
+from tests import clearing  # noqa: E402 (Django comes first)
+
+clearing.install()
+
 
 def pytest_xdist_make_scheduler(config: pytest.Config) -> order.ByFile:
     """Keep files together."""
