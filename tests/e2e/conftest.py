@@ -67,7 +67,7 @@ def api(installation):
     with httpx.Client(
         base_url=f"{installation.url}/api/v1/",
         headers={"Authorization": f"Bearer {key}"},
-        timeout=20,
+        timeout=60,
     ) as client:
         yield client
 
@@ -89,6 +89,7 @@ def page(installation):
             executable_path=browser_path(), args=["--no-sandbox"]
         )
         page = browser.new_page()
+        page.set_default_timeout(60_000)
         page.complaints = []
         page.on(
             "console",
@@ -166,7 +167,7 @@ def new_look(site, chromium):
 
     def open_one(*, elsewhere=(), **options):
         context = chromium.new_context(**{"locale": "en-US", **options})
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(60_000)
         opened.append(context)
         return Look(context.new_page(), site.url, elsewhere)
 

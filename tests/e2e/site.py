@@ -50,7 +50,7 @@ class Site:
         text = "".join(log.read_text(errors="replace") for log in logs)
         return "\n".join(line for line in text.splitlines() if "ERROR" in line)
 
-    def mailed_link(self, address: str, part: str, seconds: float = 10) -> str:
+    def mailed_link(self, address: str, part: str, seconds: float = 60) -> str:
         """Return the newest link with `part` in it that was mailed to an address."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -60,7 +60,7 @@ class Site:
                 links = [link for link in _LINK.findall(text) if part in link]
                 if f"To: {address}" in text and links:
                     return links[-1]
-            time.sleep(0.1)
+            time.sleep(0.05)
         raise AssertionError(f"no mail to {address} has a link with {part}")
 
     def end(self) -> None:

@@ -10,8 +10,7 @@ from tests.e2e.test_matrix import LONG, log_in
 pytestmark = [
     pytest.mark.process,
     pytest.mark.browser,
-    pytest.mark.timeout(300),
-    pytest.mark.xdist_group("browser"),
+    pytest.mark.timeout(600),
 ]
 
 DRESSES = [("light", 1280), ("dark", 360)]

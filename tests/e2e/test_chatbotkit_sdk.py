@@ -6,8 +6,7 @@ from tests.node.run import run_node
 
 pytestmark = [
     pytest.mark.process,
-    pytest.mark.timeout(240),
-    pytest.mark.xdist_group("e2e"),
+    pytest.mark.timeout(600),
 ]
 
 

@@ -17,8 +17,7 @@ from tests.e2e.installation import Installation, until
 pytestmark = [
     pytest.mark.process,
     pytest.mark.browser,
-    pytest.mark.timeout(540),
-    pytest.mark.xdist_group("e2e"),
+    pytest.mark.timeout(1200),
 ]
 
 CAP = "Cap of the story"
@@ -83,7 +82,8 @@ def test_the_main_job(installation, api, sink, page):
     assert len(sink.mails) == len(sink.about(CAP)) + len(sink.about(SECOND_CAP))
     code, seconds = installation.interrupt()
     assert code == 0, installation.log[-2000:]
-    assert seconds <= 5
+    # Five is what the parts are given; the rest is for a slow machine.
+    assert seconds <= 9
 
 
 def import_conversations(api: httpx.Client, bot: str) -> tuple[set[str], set[str]]:
@@ -184,7 +184,7 @@ def see_old_conversations_go(
         assert answer.status_code == 200, answer.text
         return {row["id"] for row in answer.json()["data"]}
 
-    until(lambda: not (listed() & old), 150, "old conversations pruned")
+    until(lambda: not (listed() & old), 300, "old conversations pruned")
     assert listed() == young
 
 
@@ -253,7 +253,8 @@ def survive_a_killed_worker(
     assert installation.died() != 0
     assert "worker" in installation.log[-4000:]
     installation.start()
-    until(lambda: sink.about(SECOND_CAP), 60, "the e-mail of before the kill")
+    # What the dead had claimed is claimed again after a minute, by the next sweep.
+    until(lambda: sink.about(SECOND_CAP), 200, "the e-mail of before the kill")
     ids = {str(mail["Message-ID"]) for mail in sink.about(SECOND_CAP)}
     assert len(ids) == 1
 
@@ -262,7 +263,7 @@ def see_the_seed_complete(installation: Installation) -> None:
     """The demo was interrupted twice; it completes, and nothing is there twice."""
     until(
         lambda: count(installation, "ChangeRecord", action="demo.completed"),
-        180,
+        400,
         "the demo's history",
     )
     assert count(installation, "ChangeRecord", action="demo.completed") == 1

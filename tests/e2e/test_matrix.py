@@ -16,7 +16,6 @@ pytestmark = [
     pytest.mark.process,
     pytest.mark.browser,
     pytest.mark.timeout(600),
-    pytest.mark.xdist_group("browser"),
 ]
 
 LONG = os.environ.get("BROWSER") == "long"

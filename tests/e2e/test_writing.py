@@ -7,8 +7,7 @@ from tests.e2e.test_matrix import log_in
 pytestmark = [
     pytest.mark.process,
     pytest.mark.browser,
-    pytest.mark.timeout(300),
-    pytest.mark.xdist_group("browser"),
+    pytest.mark.timeout(600),
 ]
 
 

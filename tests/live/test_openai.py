@@ -36,7 +36,9 @@ def calls_of(bot, threshold, actions):
 @pytest.fixture(scope="module")
 def api(live):
     headers = {"Authorization": f"Bearer {live.made['chats']}"}
-    with httpx.Client(base_url=f"{live.url}/api/v1", headers=headers) as client:
+    with httpx.Client(
+        base_url=f"{live.url}/api/v1", headers=headers, timeout=60
+    ) as client:
         yield client
 
 
@@ -68,7 +70,7 @@ def text_of(stream):
 
 def test_a_base_url_alone_names_the_right_one(live):
     for path in ("/v1", "/v1/", "/v1/completions"):
-        answer = httpx.get(f"{live.url}{path}")
+        answer = httpx.get(f"{live.url}{path}", timeout=60)
         assert (answer.status_code, answer.json()["error"]["code"]) == (
             404,
             "unknown_url",
@@ -176,7 +178,7 @@ def test_a_stream_that_is_cancelled_is_counted(live, api):
     )
     next(iter(stream))
     stream.close()
-    for _ in range(100):
+    for _ in range(600):
         (reading,) = api.get(f"/policies/{policy['id']}/usage").json()["data"]
         if reading["held"] == 0:
             break

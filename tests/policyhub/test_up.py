@@ -16,7 +16,7 @@ from tests.policyhub.installation import Installation, clean_environment
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(400)]
 
-# Seconds. It takes two; nobody is asked for more patience before a part is killed.
+# Seconds: the parts' patience together is five, the rest is for a slow machine.
 STOPS_WITHIN = 9
 
 
