@@ -115,9 +115,9 @@ from tests import clearing  # noqa: E402 (Django comes first)
 clearing.install()
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config) -> order.ByFile:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> order.ByFile:
     """Keep files together."""
-    return order.scheduler(config)
+    return order.scheduler(config, log)
 
 
 @pytest.hookimpl(trylast=True)

@@ -35,10 +35,10 @@ class ByFile(LoadScopeScheduling):
         return _place(nodeid)[1]
 
 
-def scheduler(config: pytest.Config) -> ByFile:
+def scheduler(config: pytest.Config, log: object) -> ByFile:
     """Return what deals the tests to the workers."""
     config.option.loadscopereorder = False
-    return ByFile(config)
+    return ByFile(config, log)
 
 
 def sort(items: list[pytest.Item]) -> None:
