@@ -155,6 +155,8 @@ class Trial:
         self.is_storm = True
         while len(self.crossed) < plan.crossings:
             self._cross_for(1.0, pace)
+        # A slow machine may have told nobody of anything yet.
+        until(lambda: self.kills, 150, "somebody to kill", 0.1)
         self.is_storm = False
         self._over.set()
         moods.join(60)

@@ -94,7 +94,7 @@ class Part:
             self.is_ready = self.ready_at()
         return self.is_ready and self.alive
 
-    def wait_ready(self, seconds: float = 60) -> None:
+    def wait_ready(self, seconds: float = 180) -> None:
         def answers() -> bool:
             if not self.alive:
                 text = self.log.read_text(errors="replace")[-3000:]
@@ -176,14 +176,14 @@ class House:
         """Stop it with `immediate` (no checkpoint, no goodbye) and start it again."""
         process = self.parts["postgres"].process
         process.send_signal(signal.SIGQUIT)
-        process.wait(30)
+        process.wait(60)
         self.crashes += 1
         self.start_database()
 
     def stop_database(self) -> None:
         process = self.parts["postgres"].process
         process.send_signal(signal.SIGINT)
-        process.wait(30)
+        process.wait(60)
 
     # --- the other parts --------------------------------------------------------
 
@@ -208,7 +208,7 @@ class House:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=600,
         )
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stdout.strip()

@@ -15,7 +15,7 @@ SHORT = Plan(
     drain_seconds=60.0,
 )
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.process, pytest.mark.timeout(900)]
 
 
 def test_nothing_is_missing_and_nothing_is_told_twice(tmp_path):

@@ -21,7 +21,7 @@ from tests.faults.house import ROOT, House, until
 from tests.faults.wire import Wire
 from tests.ports import free_port
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.process, pytest.mark.timeout(900)]
 
 PATH = "/v1/chat/completions"
 CALLS = 8  # of each kind
@@ -110,8 +110,8 @@ def test_what_a_killed_lane_had_under_way_is_charged_and_nothing_stays_open(hous
         begin(house, lane.port, "echo-drip-60000", stream=True) for _ in range(CALLS)
     ]
     for each in streams:  # these have come half-way
-        until(lambda each=each: b"data: " in each.recv(65536), 20, "a stream")
-    until(lambda: states(house).get("open") == 2 * CALLS, 20, "the holds")
+        until(lambda each=each: b"data: " in each.recv(65536), 60, "a stream")
+    until(lambda: states(house).get("open") == 2 * CALLS, 60, "the holds")
 
     lane.kill()
     for each in [*plain, *streams]:
@@ -186,7 +186,7 @@ async def test_idle_connections_hold_and_cost_little(house):
     # Others are served beside them, and each of them still is.
     began = time.monotonic()
     assert await asyncio.to_thread(call, house, lane.port) == 200
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5
     assert not any(reader.at_eof() for reader, _ in held)
     for reader, writer in held[:: count // 100]:
         writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")

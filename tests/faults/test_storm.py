@@ -37,7 +37,7 @@ TAMPERING = {
     " WHERE what = 'accounts_bot'": "stale allow",
 }
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.process, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
