@@ -49,11 +49,13 @@ def load(work: Work, items: Sequence[Item]) -> Step:
     """Read what the process does not remember; most batches read nothing here."""
     accounts = {item.account_id for item in items}
     yield from once.read(work, items, accounts)
-    missing = [a for a in accounts if work.books.get(a) is None]
+    known = {account_id: work.books.get(account_id) for account_id in accounts}
+    work.used = {a: book for a, book in known.items() if book is not None}
+    missing = [account_id for account_id in accounts if account_id not in work.used]
     if missing:
         yield from _open_books(work, accounts, missing)
     for item in items:
-        book = work.books.get(item.account_id)
+        book = work.used.get(item.account_id)
         if book is None:
             # Only an account that does not exist has no book now.
             raise NotFound("There is no such account.")
@@ -72,7 +74,7 @@ def _open_books(work: Work, accounts: set[UUID], missing: list[UUID]) -> Step:
         Statement(statements.POLICIES, (opened,), rows=True),
         Statement(statements.PRICES, (opened,), rows=True),
     ]
-    work.books.open(
+    work.used |= work.books.open(
         versions=dict(versions), policies=policies, prices=prices, now=work.now
     )
 

@@ -228,9 +228,10 @@ class Rulebooks:
         """Return the book of an account if there is one."""
         return self._books.get(account_id)
 
-    def forget(self, account_id: UUID) -> None:
-        """Throw a stale book away."""
-        self._books.pop(account_id, None)
+    def forget(self, book: Book) -> None:
+        """Throw a stale book away, unless a newer one has taken its place."""
+        if self._books.get(book.account_id) is book:
+            self._books.pop(book.account_id, None)
 
     def open(
         self,
@@ -239,7 +240,7 @@ class Rulebooks:
         policies: Iterable[Sequence[Any]],
         prices: Iterable[Sequence[Any]],
         now: datetime,
-    ) -> None:
+    ) -> dict[UUID, Book]:
         """Make new books from rows of `statements.POLICIES` and `PRICES`."""
         rules: dict[UUID, list[LiveRule]] = {a: [] for a in versions}
         for policy_id, account_id, project_id, revision, document, since in policies:
@@ -253,11 +254,15 @@ class Rulebooks:
         own: dict[UUID, list[Price]] = {a: [] for a in versions}
         for account_id, model, read, written, total in prices:
             own[account_id].append(Price(model, read, written, total))
-        for account_id, version in versions.items():
-            self._books[account_id] = Book(
+        opened = {
+            account_id: Book(
                 account_id=account_id,
                 version=version,
                 verified_at=now,
                 rules=rules[account_id],
                 prices=PriceList(own[account_id]),
             )
+            for account_id, version in versions.items()
+        }
+        self._books |= opened
+        return opened

@@ -47,9 +47,9 @@ def check_versions(work: Work, rows: Iterable[Sequence[Any]]) -> None:
     """Throw away the books that an edit has made stale. Raises Restart if any was."""
     stale = False
     for account_id, version in rows:
-        book = work.books.get(account_id)
+        book = work.used.get(account_id)
         if book is not None and book.version != version:
-            work.books.forget(account_id)
+            work.books.forget(book)
             stale = True
         elif book is not None:
             book.verified_at = work.now
@@ -128,7 +128,7 @@ class Wanted:
 
     def _remember(self, bots: Any, keys: Any, reservations: Any, replays: Any) -> None:
         for row in bots:
-            book = self.work.books.get(row[1])
+            book = self.work.used.get(row[1])
             if book is not None:
                 book.add_bots([row])
         for name, (book, _) in self.bots.items():

@@ -107,6 +107,8 @@ class Work:
 
     now: datetime
     books: Rulebooks
+    # The books that the batch decides by. Another thread may open newer ones meanwhile.
+    used: dict[UUID, Book] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
     counters: dict[UUID, Counter] = field(default_factory=dict)
     closed: dict[UUID, list[Counter]] = field(default_factory=dict)
