@@ -62,6 +62,8 @@ def crossed(account, bot) -> Policy:
     event = EventIn(
         bot=bot.public_id, tokens=1200, model="gpt-4o-mini", conversation="c-1"
     )
-    ledger.record_events(account=account, events=[event], now=NOW)
-    ledger.authorize(account=account, call=CallIn(bot=bot.public_id), now=NOW)
+    # Today, that is; `NOW` may have been yesterday.
+    now = datetime.now(UTC)
+    ledger.record_events(account=account, events=[event], now=now)
+    ledger.authorize(account=account, call=CallIn(bot=bot.public_id), now=now)
     return policy
