@@ -65,6 +65,6 @@ def test_a_courier_goes_on_whatever_happens(monkeypatch):
 
     thread = courier.Courier("test", [round_of])
     thread.start()
-    thread.join(10)
+    thread.join(60)
 
     assert len(turns) == 4

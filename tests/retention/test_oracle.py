@@ -17,7 +17,7 @@ def test_nothing_goes_that_must_stay_and_nothing_stays_that_must_go():
     url = f"postgresql://{login}@/{given['NAME']}?host={host}"
     url += f"&port={given['PORT']}" if given["PORT"] else ""
 
-    seen = trial(1, url, seconds=9, rounds=12)
+    seen = trial(1, url, seconds=90, rounds=12)
 
     assert not seen.wrong, seen.wrong[:3]
     assert not seen.overdue, seen.overdue[:3]
