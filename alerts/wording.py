@@ -74,11 +74,16 @@ def done_about(alert: Alert) -> str:
         return gettext(
             "This is an early warning. The limit is not reached, nothing was stopped."
         )
-    if alert.used is not None and alert.used < (alert.threshold or 0):
+    if not _is_full(alert):
         return gettext(
             "A call was refused because what is left does not suffice for it."
         )
     return _stopped(alert)
+
+
+def _is_full(alert: Alert) -> bool:
+    """Say whether the limit was reached, and not only too near for one call."""
+    return alert.used is None or alert.used >= (alert.threshold or 0)
 
 
 def _stopped(alert: Alert) -> str:
@@ -93,7 +98,9 @@ def _stopped(alert: Alert) -> str:
         moment = f"{alert.resets_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
         until = gettext(" until %(moment)s") % {"moment": moment}
     if "block" in alert.actions:
-        until = until or gettext(" from now on")
+        # It lasts for as long as the policy says, and to the window's end at least.
+        lasts = gettext(" at least until %(moment)s")
+        until = lasts % {"moment": moment} if until else gettext(" from now on")
         told = gettext("All calls that the policy covers are refused%(until)s.")
         return told % {"until": until}
     if "throttle" in alert.actions:
@@ -113,6 +120,13 @@ def advice_about(alert: Alert) -> str:
     if alert.step < 100:
         return gettext(
             "Look at what uses it up; raise the limit or slow the bots down if needed."
+        )
+    if "revoke" in alert.actions and _is_full(alert):
+        return gettext("If the bot should go on, restore it on its page.")
+    if "block" in alert.actions and _is_full(alert):
+        return gettext(
+            "Wait until the block ends; or clear it, or raise the limit, on the"
+            " policy's page."
         )
     return gettext(
         "Wait until it resets; or raise the limit, or reset it, on the policy's page."

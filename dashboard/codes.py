@@ -29,6 +29,30 @@ WORDS: Final = {
     _("usage"),
     _("retention"),
     _("content"),
+    # States of a run, and why it left something.
+    _("waiting"),
+    _("running"),
+    _("paused"),
+    _("completed"),
+    _("stopped"),
+    _("failed"),
+    _("user data"),
+    _("edited"),
+    _("kept by a legal hold"),
+    _("in use"),
+    _("not rolled up"),
+    _("nothing is due"),
+    _("open reservations"),
+    # Who speaks in a conversation.
+    _("assistant"),
+    _("tool"),
+}
+# The actions of a policy, as its form names them.
+ACTIONS: Final = {
+    "warn": _("Warn"),
+    "throttle": _("Throttle"),
+    "block": _("Block"),
+    "revoke": _("Revoke"),
 }
 
 # What a change is of, and what it did: `policy.created`.
@@ -51,6 +75,7 @@ SUBJECTS: Final = {
     _("price"),
     _("project"),
     _("run"),
+    _("sample"),
     _("upstream"),
     _("user"),
     _("webhook"),
@@ -85,15 +110,23 @@ DEEDS: Final = {
     _("confirmed"),
     _("erased"),
     _("disabled"),
+    _("opened"),
+    _("paused"),
     _("redelivered"),
+    _("resumed"),
     _("secret rotated"),
 }
 
 
 def words(code: str) -> str:
     """Write a code as words: limit_exceeded as limit exceeded."""
-    plain = code.replace("_", " ")
-    return gettext(plain) if plain in WORDS else plain
+    plain = "kept by a legal hold" if code == "held" else code.replace("_", " ")
+    return gettext(plain) if plain in WORDS | SUBJECTS else plain
+
+
+def act(action: str) -> str:
+    """Name an action of a policy."""
+    return gettext(ACTIONS[action]) if action in ACTIONS else action
 
 
 def deed(action: str) -> str:

@@ -75,6 +75,11 @@ class Mark:
     column: float
     address: str
 
+    @property
+    def has_fired(self) -> bool:
+        """Whether the limit was reached, not only a step on the way."""
+        return self.alert.step >= 100
+
 
 @dataclass(frozen=True, slots=True)
 class Picture:
@@ -93,6 +98,11 @@ class Picture:
     stays: list[Stay]
     marks: list[Mark]
     held: int = 0
+
+    @property
+    def kinds_of_marks(self) -> set[bool]:
+        """Whether limits were reached (True), and steps on the way (False)."""
+        return {each.has_fired for each in self.marks}
 
     @property
     def total(self) -> int:
@@ -161,7 +171,7 @@ class Picture:
             "when": peak.label,
             "peak": quantity_text(metric, peak.value),
         }
-        fired = sum(1 for each in self.marks if each.alert.step >= 100)
+        fired = sum(1 for each in self.marks if each.has_fired)
         if fired:
             crossed = ngettext(
                 "A limit was reached %(count)d time.",
@@ -330,7 +340,7 @@ def as_data(shown: Picture) -> dict[str, Any]:
             {
                 "x": each.column,
                 "href": each.address,
-                "fired": each.alert.step >= 100,
+                "fired": each.has_fired,
                 "text": say(each.alert.message),
             }
             for each in shown.marks

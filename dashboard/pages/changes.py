@@ -40,7 +40,9 @@ _PAGES: Final[Mapping[str, str]] = {
     "alr": "alert",
     "bot": "bot",
     "cnv": "conversation",
+    "hld": "hold",
     "pol": "policy",
+    "run": "run",
     "whk": "webhook",
 }
 

@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpResponse
 
 from accounts.errors import NotFound
-from accounts.selectors import bot_of
+from accounts.selectors import bot_of, project_of
 from audit import selectors
 from audit.models import DecisionRecord
 from dashboard.decision_filters import Chosen, chosen_by
@@ -17,6 +17,9 @@ from policies.explanations import explained
 from retention.cutoff import DECISION_DAYS
 
 FORM = "facets"
+# In the order in which people read them.
+METRICS = ("tokens", "input_tokens", "output_tokens", "cost", "calls", "messages")
+METRICS += ("conversations",)
 
 
 @page(facts=True)
@@ -47,6 +50,8 @@ def detail(visit: Visit, decision_id: str) -> HttpResponse:
         "decision": decision,
         "lines": explained(visit.account, decision),
         "bot": _bot_name(visit, decision),
+        "project": _project_name(visit, decision),
+        "estimate": _estimate(decision),
     }
     part = wants_part(visit.request)
     template = "parts/why.html" if part else "decision.html"
@@ -72,3 +77,18 @@ def _bot_name(visit: Visit, decision: DecisionRecord) -> str:
         return bot_of(visit.account, decision.policy_target).name
     except NotFound:
         return decision.policy_target
+
+
+def _project_name(visit: Visit, decision: DecisionRecord) -> str:
+    """Return what people call the project, or its id if it has gone."""
+    named = decision.policy_project_id or ""
+    try:
+        return project_of(visit.account, named).name if named else ""
+    except NotFound:
+        return named
+
+
+def _estimate(decision: DecisionRecord) -> list[tuple[str, int]]:
+    """Return what the call was to use, without what it was not to use at all."""
+    asked = {name: int(decision.estimate.get(name) or 0) for name in METRICS}
+    return [(name, value) for name, value in asked.items() if value]

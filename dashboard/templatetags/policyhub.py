@@ -16,7 +16,7 @@ from django.utils.translation import gettext_noop as _
 
 from accounts.saying import say
 from dashboard import amounts
-from dashboard.codes import deed, words
+from dashboard.codes import act, deed, words
 from dashboard.themes import theme_of
 from policies.rules import sentence
 
@@ -48,6 +48,7 @@ STATUSES: Mapping[str, tuple[str, str, str]] = {
     "redirected": ("warn", "users", _("To the owners")),
     "running": ("calm", "circle-play", _("Running")),
     "completed": ("good", "circle-check", _("Completed")),
+    "stopped": ("", "circle-off", _("Stopped")),
     "allow": ("good", "circle-check", _("Allowed")),
     "deny": ("bad", "ban", _("Refused")),
     "would-deny": ("calm", "eye", _("Would refuse")),
@@ -149,6 +150,7 @@ def unit(metric: str) -> str:
 
 register.filter("words", words)
 register.filter("deed", deed)
+register.filter("act", act)
 
 
 @register.simple_tag
