@@ -9,7 +9,7 @@ from tests.live.mutate import send
 from tests.live.raw import throw
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(600)]
-EXAMPLES = "4"  # of each operation
+EXAMPLES = "3"  # of each operation
 
 
 @pytest.fixture(scope="module")
