@@ -11,7 +11,7 @@ class Lost(Exception):
 class Wire:
     """One keep-alive connection to a lane."""
 
-    def __init__(self, key: str, timeout: float = 10.0) -> None:
+    def __init__(self, key: str, timeout: float = 30.0) -> None:
         self.key = key
         self.raw = False  # answers are text, not JSON
         self._timeout = timeout
