@@ -11,20 +11,27 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Lock
 from time import monotonic
+from typing import Any
 
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 
-from policies.models import Policy
 from retention import locks, receipts, targets
 from retention.jobs import Job
 from retention.models import PruneRun
 from retention.pace import FULL, GENTLE, Manner, Pace
 from retention.stock import Stock, rows_in
 
+# The policy is held still, new holds are kept out, and a commit need not wait: one
+# statement, because a small batch takes longer for each that it asks.
+_BEGIN = """SELECT {so}, pg_advisory_xact_lock_shared(%(space)s, %(key)s), set_config(
+'synchronous_commit', coalesce(%(commit)s, current_setting('synchronous_commit')), true
+)"""
+_SAYS_SO = """(SELECT revision = %(revision)s AND rollout_mode = 'enforce'
+AND archived_at IS NULL FROM policies_policy WHERE id = %(policy)s FOR SHARE)"""
+
 BUDGET_ROWS = 200_000
 BUDGET_SECONDS = 20.0
-# What is chosen at once, in batches of the largest size.
-_STOCK = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +99,8 @@ class Turn:
 def take_batches(turn: Turn) -> None:
     """Delete until the budget is used or every row that is due has been tried once."""
     most = turn.budget.most
-    stock = Stock(turn.job, _STOCK * most)
+    ahead = turn.budget.manner.ahead * most
+    stock = Stock(turn.job, ahead)
     stock.choose()
     # Others would not see what a transaction around us has done and not committed.
     able = 1 if connection.in_atomic_block else turn.budget.manner.workers
@@ -106,7 +114,7 @@ def take_batches(turn: Turn) -> None:
         # What one worker passed over since another was at work on it, as it is with
         # two messages of one conversation.
         turn.ran_dry = False
-        _take(turn, Stock(turn.job, _STOCK * most))
+        _take(turn, Stock(turn.job, ahead))
 
 
 def _take_with(workers: int, turn: Turn, stock: Stock) -> None:
@@ -136,6 +144,7 @@ def _take(turn: Turn, stock: Stock) -> None:
         if not pace.is_calm():
             turn.settle(claimed)
             continue
+        asked = monotonic()
         chosen = stock.take(claimed)
         if not chosen:
             turn.settle(claimed)
@@ -146,7 +155,8 @@ def _take(turn: Turn, stock: Stock) -> None:
         turn.settle(claimed, tried=rows_in(chosen), gone=gone or 0)
         if gone is None:
             break
-        pace.after_batch(monotonic() - begun, rows_in(chosen))
+        took = monotonic() - begun
+        pace.after_batch(took, rows_in(chosen), chose=begun - asked)
 
 
 @transaction.atomic
@@ -157,14 +167,9 @@ def _prune_batch(job: Job, run: PruneRun, chosen: str, manner: Manner) -> int | 
     delete.
     """
     started = monotonic()
-    if not _still_says_so(job.policy):
-        return None
-    locks.lock_shared(job.account.id)
     with connection.cursor() as cursor:
-        if manner.asks:
-            # Who waits for nobody need not make others wait for the disk: what a crash
-            # undoes is deletion and receipt together, and is done again.
-            cursor.execute("SET LOCAL synchronous_commit = off")
+        if not _begin(cursor, job, manner):
+            return None
         cursor.execute(targets.lock(job.target), job.parameters(ids=chosen))
         locked = cursor.fetchone()[0]
         if locked is None:
@@ -180,15 +185,16 @@ def _prune_batch(job: Job, run: PruneRun, chosen: str, manner: Manner) -> int | 
     return int(counts[0])
 
 
-def _still_says_so(policy: Policy | None) -> bool:
-    """Hold the policy still for this batch; False if it was edited meanwhile."""
-    if policy is None:
-        return True
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT revision = %s AND rollout_mode = 'enforce' AND archived_at IS NULL"
-            " FROM policies_policy WHERE id = %s FOR SHARE",
-            [policy.revision, policy.id],
-        )
-        row = cursor.fetchone()
-    return bool(row and row[0])
+def _begin(cursor: CursorWrapper, job: Job, manner: Manner) -> bool:
+    """Keep policy and holds as they are; False if the policy was edited meanwhile."""
+    policy = job.policy
+    space, key = locks.key_of(job.account.id)
+    # Who waits for nobody need not make others wait for the disk: what a crash undoes
+    # is deletion and receipt together, and is done again.
+    values: dict[str, Any] = {"commit": "off" if manner.asks else None}
+    values |= {"space": space, "key": key}
+    if policy is not None:
+        values |= {"revision": policy.revision, "policy": policy.id}
+    so = "TRUE" if policy is None else _SAYS_SO
+    cursor.execute(_BEGIN.format(so=so), values)
+    return bool(cursor.fetchone()[0])

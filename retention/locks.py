@@ -23,7 +23,11 @@ def lock_exclusively(account_id: UUID) -> None:
     _lock("SELECT pg_advisory_xact_lock(%s, %s)", account_id)
 
 
+def key_of(account_id: UUID) -> tuple[int, int]:
+    """Return the two halves of an account's lock."""
+    return _SPACE, int.from_bytes(account_id.bytes[12:], "big", signed=True)
+
+
 def _lock(sql: str, account_id: UUID) -> None:
-    number = int.from_bytes(account_id.bytes[12:], "big", signed=True)
     with connection.cursor() as cursor:
-        cursor.execute(sql, [_SPACE, number])
+        cursor.execute(sql, key_of(account_id))

@@ -9,7 +9,7 @@ from alerts.models import Alert
 from alerts.services import open_alert, tell
 from retention.jobs import Job
 from retention.models import PruneRun
-from retention.selectors import OVERDUE_AFTER, due_since
+from retention.selectors import OVERDUE_AFTER, has_due_since
 
 PAUSED = "retention_paused"
 OVERDUE = "retention_overdue"
@@ -48,13 +48,11 @@ def say_waiting(*, job: Job, run: PruneRun, now: datetime) -> Alert | None:
 
 def say_overdue(*, job: Job, now: datetime) -> Alert | None:
     """Tell the owners that rows should have gone a day ago; once until they have."""
-    since = due_since(job)
-    if since is None:
+    since = now - OVERDUE_AFTER
+    # Nothing was due under this revision before the policy was written so.
+    if job.policy is not None and job.policy.updated_at > since:
         return None
-    if job.policy is not None:
-        # Nothing was due under this revision before the policy was written so.
-        since = max(since, job.policy.updated_at)
-    if now - since < OVERDUE_AFTER or _open(job).filter(kind=OVERDUE).exists():
+    if _open(job).filter(kind=OVERDUE).exists() or not has_due_since(job, since):
         return None
     return open_alert(
         account=job.account,

@@ -8,17 +8,19 @@ works for a part of the time only, in batches of a few milliseconds.
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from django.db import connection
+from django.db import connection, transaction
 
 
 @dataclass(frozen=True, slots=True)
 class Manner:
     """How hard pruning works. Times in seconds; `share` of the time is work.
 
-    `workers` is how many connections a run may use at once.
+    `workers` is how many connections a run may use at once, `ahead` how many batches
+    of the largest size are chosen together.
     """
 
     batch_seconds: float
@@ -26,9 +28,12 @@ class Manner:
     share: float
     asks: bool
     workers: int = 1
+    ahead: int = 25
 
 
-GENTLE = Manner(batch_seconds=0.010, most=1_000, share=0.25, asks=True)
+# Whatever takes one processor for longer than a batch does, calls feel: so few rows are
+# chosen at once.
+GENTLE = Manner(batch_seconds=0.005, most=500, share=0.15, asks=True, ahead=1)
 # One more than there are processors, since some wait for the disk at any time. What
 # their batches touch must fit into PostgreSQL's buffers together.
 FULL = Manner(
@@ -55,6 +60,15 @@ def commit_seconds() -> float:
     return time.perf_counter() - started
 
 
+@contextmanager
+def counting(manner: Manner) -> Iterator[None]:
+    """Let what is counted within take one processor only, unless nobody waits."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        if manner.asks:
+            cursor.execute("SET LOCAL max_parallel_workers_per_gather = 0")
+        yield
+
+
 @dataclass(slots=True)
 class Pace:
     """The pace of one run: `size` is what its next batch should take."""
@@ -74,13 +88,17 @@ class Pace:
         if self.manner.asks:
             self.calm = min(self.probe() for _ in range(_FIRST_ASKS))
 
-    def after_batch(self, took: float, rows: int) -> None:
-        """Choose the next batch's size by how long the last `rows` took, and rest."""
+    def after_batch(self, took: float, rows: int, *, chose: float = 0.0) -> None:
+        """Choose the next batch's size by how long the last `rows` took, and rest.
+
+        `chose` is how long choosing them took, which is work as well.
+        """
         if rows >= self.size:
             wanted = self.size * self.manner.batch_seconds / max(took, 1e-6)
             grown = min(wanted, 2 * self.size)
             self.size = min(self.most, max(min(_FEWEST, self.most), int(grown)))
-        self._pause(took / self.manner.share - took)
+        worked = took + chose
+        self._pause(worked / self.manner.share - worked)
 
     def is_calm(self) -> bool:
         """Say whether the next batch may be taken; rest a little if not."""

@@ -134,15 +134,28 @@ def has_due(job: Job) -> bool:
 
 def due_since(job: Job) -> datetime | None:
     """Return since when the row that has been due longest could have been deleted."""
-    target, age = job.target, timedelta(days=job.max_age_days)
-    since = f"{target.at} + %(age)s"
-    if target.made is not None:
-        since = f"greatest({since}, {target.made})"
-    sql = f"SELECT min({since}) {targets.due(target, job.within)}"
+    sql = f"SELECT min({_due_from(job)}) {targets.due(job.target, job.within)}"
     with connection.cursor() as cursor:
-        cursor.execute(sql, job.parameters(age=age))
+        cursor.execute(sql, job.parameters(age=timedelta(days=job.max_age_days)))
         moment: datetime | None = cursor.fetchone()[0]
     return moment
+
+
+def has_due_since(job: Job, moment: datetime) -> bool:
+    """Say whether a row could have been deleted at a moment, and is still due."""
+    due = targets.due(job.target, job.within)
+    sql = f"SELECT EXISTS (SELECT 1 {due} AND {_due_from(job)} <= %(since)s)"
+    age = timedelta(days=job.max_age_days)
+    with connection.cursor() as cursor:
+        cursor.execute(sql, job.parameters(age=age, since=moment))
+        return bool(cursor.fetchone()[0])
+
+
+def _due_from(job: Job) -> str:
+    """Return since when a row is due; one that was imported late, since it is here."""
+    since = f"{job.target.at} + %(age)s"
+    made = job.target.made
+    return since if made is None else f"greatest({since}, {made})"
 
 
 def held_of(job: Job) -> int:

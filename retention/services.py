@@ -29,7 +29,7 @@ from retention.batches import (
 )
 from retention.jobs import Job, default_jobs, job_of
 from retention.models import PruneRun
-from retention.pace import FULL, GENTLE, Manner
+from retention.pace import FULL, GENTLE, Manner, counting
 from retention.selectors import (
     due_of,
     enforced_policies,
@@ -175,7 +175,8 @@ def _prune(
     # one, legal holds would have ended.
     waits = waits or not (trusted or confirmed)
     if waits:
-        run, why = _begin(job, run, trigger, confirmed=confirmed, trusted=trusted)
+        with counting(budget.manner):
+            run, why = _begin(job, run, trigger, confirmed=confirmed, trusted=trusted)
         if why:
             notices.say_waiting(job=job, run=run, now=job.now)
             notices.say_overdue(job=job, now=job.now)
@@ -234,17 +235,30 @@ def _turn(turn: Turn) -> PruneRun:
 
 def _close(turn: Turn) -> None:
     job = turn.job
-    # Counting reads all that is due and all that is dead: the price of many batches.
-    remaining = 0 if turn.all_gone else due_of(job)[0]
     skipped = {}
-    if remaining and turn.ran_dry:
-        unready = not_ready_of(job)
-        reasons = {"not rolled up": unready, "in use": remaining - unready}
-        skipped = {why: count for why, count in reasons.items() if count > 0}
+    with counting(turn.budget.manner):
+        remaining = _left(turn)
+        held = held_of(job) if turn.ran_dry else turn.run.held
+        if remaining and turn.ran_dry:
+            unready = not_ready_of(job)
+            reasons = {"not rolled up": unready, "in use": remaining - unready}
+            skipped = {why: count for why, count in reasons.items() if count > 0}
     receipts.close(
-        turn.run,
-        remaining=remaining,
-        held=held_of(job),
-        skipped=skipped,
-        ended=turn.ended,
+        turn.run, remaining=remaining, held=held, skipped=skipped, ended=turn.ended
     )
+
+
+def _left(turn: Turn) -> int:
+    """Return how many rows are left; about how many while the run is not at its end.
+
+    Counting reads all that is due and all that is dead: the price of many batches, and
+    calls feel it. So it is not done after each turn.
+    """
+    if turn.all_gone:
+        return 0
+    if not turn.ran_dry:
+        turn.run.refresh_from_db(fields=["deleted"])
+        gone = turn.run.deleted.get(turn.job.target.erased[0], 0)
+        if gone < turn.run.due:
+            return turn.run.due - gone
+    return due_of(turn.job)[0]

@@ -3,6 +3,8 @@
 from hashlib import sha256
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.actors import SYSTEM
 from accounts.models import Account, Bot
@@ -12,6 +14,7 @@ from policies.services import archive_policy
 from retention import targets
 from retention.models import PruneRun
 from retention.services import prune_due
+from retention.stock import Stock
 from tests.retention.house import DAY, NOW, House, left, texts
 from usage.models import Conversation, ConversationSeen, Message
 
@@ -201,6 +204,35 @@ def test_a_run_keeps_to_its_budget_and_the_next_goes_on(house):
     assert second.id == first.id
     assert (second.deleted["usage_conversation"], second.remaining) == (10, 0)
     assert (second.state, second.due, second.total) == ("completed", 10, 10)
+
+
+def test_a_turn_in_the_middle_of_a_run_counts_nothing(house):
+    for _ in range(10):
+        house.conversation(31)
+    policy = house.policy()
+    house.prune(policy, budget_rows=2, confirmed=True)
+
+    with CaptureQueriesContext(connection) as asked:
+        run = house.prune(policy, budget_rows=3, confirmed=True)
+
+    assert (run.remaining, run.state) == (5, "paused")
+    counted = [q["sql"] for q in asked if "count(*), min(" in q["sql"]]
+    assert not counted
+
+
+def test_what_calls_wait_for_is_chosen_little_by_little(house, monkeypatch):
+    for _ in range(9):
+        house.conversation(31)
+    asked, read = [], Stock._read
+
+    def note(stock):
+        asked.append(stock.most)
+        return read(stock)
+
+    monkeypatch.setattr(Stock, "_read", note)
+    run = house.prune(house.policy(), batch=4, confirmed=True)
+
+    assert (run.deleted["usage_conversation"], asked) == (9, [4, 4, 4])
 
 
 def test_a_run_without_time_deletes_nothing(house):
