@@ -18,8 +18,15 @@ from retention.cutoff import DECISION_DAYS
 
 FORM = "facets"
 # In the order in which people read them.
-METRICS = ("tokens", "input_tokens", "output_tokens", "cost", "calls", "messages")
-METRICS += ("conversations",)
+METRICS = (
+    "tokens",
+    "input_tokens",
+    "output_tokens",
+    "cost",
+    "calls",
+    "messages",
+    "conversations",
+)
 
 
 @page(facts=True)

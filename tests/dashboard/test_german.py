@@ -10,6 +10,7 @@ from django.utils import translation
 
 from dashboard import amounts
 from policies.rules import sentence
+from policyhub import login_words
 from tests.dashboard.catalogs import read_po, wanted
 from tests.dashboard.conftest import PASSWORD, logged_in, usage_document
 
@@ -100,3 +101,15 @@ def test_amounts_and_rules_are_said_in_german():
             " per E-Mail nach 50.000 Token an einem Tag."
         )
     assert amounts.amount_text("cost", 125) == "$0.000125"
+
+
+def test_the_log_in_speaks_to_people_as_we_do(browser):
+    with translation.override("de"):
+        said = {text: translation.gettext(text) for text in login_words.TEXTS}
+    familiar = re.compile(r"\b(du|dein\w*|dich|dir)\b", re.IGNORECASE)
+    assert [text for text in said.values() if familiar.search(text)] == []
+    wrong = {"oldpassword": "x", "password1": "y", "password2": "z"}
+    page = browser.post(
+        "/accounts/password/change/", wrong, headers={"Accept-Language": "de"}
+    )
+    assert "geben Sie Ihr aktuelles Passwort ein" in page.content.decode()
