@@ -8,7 +8,7 @@ deleted, and what migrating made is left alone.
 from django.db import DatabaseError, connection, transaction
 from django.test import TransactionTestCase
 
-_KEPT = ("auth_permission", "django_content_type", "django_migrations", "django_site")
+_KEPT = ("auth_permission", "django_content_type", "django_migrations")
 # Bytes. What has grown beyond is truncated, as its pages would be read by others.
 _LARGE = 1 << 20
 _USED = f"""SELECT c.oid::regclass::text, pg_relation_size(c.oid)
