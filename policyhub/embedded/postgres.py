@@ -71,6 +71,8 @@ def command(places: Places, options: Sequence[str] = ()) -> list[str]:
         # Else 2 MB, and a batch waits for room in it; much more, and its commit has to
         # write what pruning has left there.
         "wal_buffers=4MB",
+        # Segments are used again instead of filled with zeros while commits wait.
+        "min_wal_size=256MB",
         "password_encryption=scram-sha-256",
         "log_checkpoints=off",
         *options,
