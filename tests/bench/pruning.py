@@ -39,7 +39,10 @@ FROM usage_conversation AS c CROSS JOIN generate_series(1, {MESSAGES_EACH})"""
 
 @dataclass
 class Found:
-    """Rows a second by method, p99 in ms by what runs beside, memory in MB."""
+    """Rows a second by method, p99 in ms by what runs beside, memory in MB.
+
+    `memory` is that of the pruning process: after a tenth of its rows, and at the end.
+    """
 
     conversations: int
     rates: dict[str, float] = field(default_factory=dict)
@@ -140,16 +143,17 @@ def _speed(found: Found, policies: dict, now: datetime) -> None:
             return _big_delete(policies[name], now)
 
     def full(name: str) -> int:
-        before = _memory()
-        run = prune_policy(
-            policy=policies[name],
-            now=now,
-            budget_rows=None,
-            budget_seconds=None,
-            confirmed=True,
-            manner=FULL,
-        )
-        found.memory = [before, _memory()]
+        due = round(found.conversations / 2 * SHARES[name])
+        for rows in (due // 10, None):
+            run = prune_policy(
+                policy=policies[name],
+                now=now,
+                budget_rows=rows,
+                budget_seconds=None,
+                confirmed=True,
+                manner=FULL,
+            )
+            found.memory.append(_memory())
         return sum(run.deleted.values())
 
     ways = {"orm": orm, "signal": with_signal, "big": big, "full": full}
@@ -179,14 +183,22 @@ def _big_delete(policy, now: datetime) -> int:
 
 
 def _felt(found: Found, rig: Rig, policy) -> None:
-    """Calls at a steady rate: alone, beside gentle pruning, beside full speed."""
+    """Calls at a steady rate: alone, beside gentle pruning, beside full speed.
+
+    Many short windows in turn, so that no hiccup of the machine decides.
+    """
+    from django.db import connection
+
     lane, file, seconds = rig.lane(), rig.requests("hot"), rig.plan.pruning_seconds
-    steady(lane.port, file, rate=RATE, seconds=seconds / 2)  # warm
-    # Full speed at the end and for a shorter time: it soon has nothing left.
-    for name in ["idle", "gentle"] * rig.plan.rounds + ["full"]:
-        lasts = seconds / 2 if name == "full" else seconds
-        pruner = None if name == "idle" else _pruner(policy, name, lasts + 1)
-        result = steady(lane.port, file, rate=RATE, seconds=lasts)
+    with connection.cursor() as cursor:
+        # Else what the other part left is cleared away beside some of the windows.
+        cursor.execute("VACUUM usage_conversation, usage_message")
+        cursor.execute("CHECKPOINT")
+    steady(lane.port, file, rate=RATE, seconds=seconds)  # warm
+    # Full speed at the end: it soon has nothing left.
+    for name in ["idle", "gentle"] * rig.plan.pruning_windows + ["full"]:
+        pruner = None if name == "idle" else _pruner(policy, name, seconds + 1)
+        result = steady(lane.port, file, rate=RATE, seconds=seconds)
         found.p99.setdefault(name, []).append(result.p99)
         found.p50.setdefault(name, []).append(result.p50)
         if pruner is not None:

@@ -26,7 +26,8 @@ class Plan:
     event_ids: int = 2_000_000
     counters: int = 100_000
     conversations: int = 2_000_000
-    pruning_seconds: int = 8
+    pruning_seconds: int = 5
+    pruning_windows: int = 7
 
 
 QUICK = Plan(
@@ -38,6 +39,7 @@ QUICK = Plan(
     counters=10_000,
     conversations=100_000,
     pruning_seconds=4,
+    pruning_windows=1,
 )
 
 
