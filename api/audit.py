@@ -103,9 +103,7 @@ class DecisionEndpoint(AuditEndpoint):
         facets = {name: value for name, value in given.items() if value is not None}
         since, until = self.moment("since"), self.moment("until")
         rows = narrowed(rows, facets, since=since, until=until)
-        category, tag = self.query("category"), self.query("tag")
-        if category is not None:
-            rows = rows.filter(triggered_categories__contains=[category])
+        tag = self.query("tag")
         if tag is not None:
             name, _, value = tag.partition("=")
             rows = rows.filter(subject__contains={"tags": {name: value}})

@@ -29,6 +29,7 @@ FACETS: Final[Mapping[str, str]] = {
     "model": "model",
     "kind": "kind",
     "key": "key_id",
+    "category": "triggered_categories__contains",
 }
 
 
@@ -52,7 +53,13 @@ def narrowed(
     until: datetime | None = None,
 ) -> QuerySet[DecisionRecord]:
     """Keep the decisions with these values of FACETS, made in [since, until)."""
-    found = found.filter(**{FACETS[name]: value for name, value in facets.items()})
+    wanted = {FACETS[name]: value for name, value in facets.items()}
+    found = found.filter(
+        **{
+            column: [value] if column.endswith("__contains") else value
+            for column, value in wanted.items()
+        }
+    )
     if since is not None:
         # A row is never older than its id says, which is what the index knows.
         first = ids.first_id_at(max(since, _EPOCH))

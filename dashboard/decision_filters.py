@@ -19,6 +19,7 @@ from accounts.selectors import bots, keys
 from audit.models import DecisionRecord
 from audit.selectors import decisions, narrowed
 from dashboard.codes import words
+from dashboard.policy_choices import CATEGORIES
 from dashboard.visits import Visit
 from policies.selectors import policies
 from usage.selectors import models_seen
@@ -54,6 +55,7 @@ _NAMED: Final = (
     "key",
     "rollout_mode",
     "user",
+    "category",
 )
 
 Choices = Sequence[tuple[str, str]]
@@ -70,6 +72,7 @@ class FacetForm(forms.Form):
     key = forms.ChoiceField(label=gettext_lazy("API key"), required=False)
     rollout_mode = forms.ChoiceField(label=gettext_lazy("Mode"), required=False)
     user = forms.CharField(label=gettext_lazy("User"), max_length=256, required=False)
+    category = forms.ChoiceField(label=gettext_lazy("Category"), required=False)
     range = forms.ChoiceField(label=gettext_lazy("Made in"), required=False)
     since = forms.DateTimeField(
         label=gettext_lazy("From"),
@@ -106,7 +109,7 @@ class Chosen:
     @property
     def is_detailed(self) -> bool:
         """Whether one of the rarer filters is among them."""
-        rare = ("key", "rollout_mode", "user", "since", "until")
+        rare = ("key", "rollout_mode", "user", "category", "since", "until")
         return any(self.form.cleaned_data.get(name) for name in rare)
 
     def rows(self, account: Account) -> QuerySet[DecisionRecord]:
@@ -169,6 +172,7 @@ def _form(visit: Visit, names: Mapping[str, str]) -> FacetForm:
             for each in keys(account)[:CHOICES]
         ],
         "rollout_mode": [("enforce", _("Enforced")), ("shadow", _("Shadow"))],
+        "category": CATEGORIES,
         "range": [
             ("1h", _("the last hour")),
             ("24h", _("the last 24 hours")),

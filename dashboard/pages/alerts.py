@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -48,6 +48,9 @@ KINDS: Final = (
     (wording.RETENTION_PAUSED, gettext_lazy("pruning that waits")),
     (wording.RETENTION_OVERDUE, gettext_lazy("pruning that is overdue")),
 )
+# What led to a crossing is shown from so long before it.
+BEFORE: Final = timedelta(minutes=10)
+AFTER: Final = timedelta(minutes=2)
 CHOICES: Final = 500
 # Of how many policies the nearest is looked for.
 NEAR: Final = 100
@@ -130,6 +133,7 @@ def _show(visit: Visit, alert: Alert, form: SnoozeForm | None = None) -> HttpRes
         "advice": wording.advice_about(alert),
         "bot_name": names.get(alert.bot_id, alert.bot_id),
         "subject": subject_text(alert.subject, names),
+        "then": _then(visit, alert),
         "deliveries": deliveries,
         "endpoints": _endpoints(visit, deliveries),
         "letters": _letters(visit, deliveries),
@@ -230,6 +234,19 @@ def _nearest(visit: Visit) -> Dial | None:
     live = list(written.exclude(rollout_mode=Policy.Rollout.OFF)[:NEAR])
     read = readings(account=visit.account, policies=live, now=visit.now)
     return next(iter(dials_of(live, read)), None)
+
+
+def _then(visit: Visit, alert: Alert) -> str:
+    """Return the address of the decisions around a crossing; empty if it has none."""
+    if not visit.may_audit or not alert.metric:
+        return ""
+    around = (("since", -BEFORE), ("until", AFTER))
+    moments = {
+        name: f"{timezone.localtime(alert.created_at + apart):%Y-%m-%dT%H:%M}"
+        for name, apart in around
+    }
+    bot = {"bot": alert.bot_id} if alert.bot_id else {}
+    return f"{visit.address('decisions')}?{urlencode({**bot, **moments})}"
 
 
 def _names(visit: Visit, alert: Alert) -> dict[str, str]:

@@ -69,6 +69,16 @@ def test_a_key_is_a_facet(browser, asked, key):
     assert 'class="more" open' in page
 
 
+def test_a_category_is_a_facet(browser, asked):
+    record = asked[0]
+    record.triggered_categories = ["card", "email"]
+    record.save()
+    page = browser.get(f"{AT}?category=card").content.decode()
+    assert rows(page) == [record.public_id]
+    assert "category=card" in page.partition('id="csv"')[2]
+    assert rows(browser.get(f"{AT}?category=iban").content.decode()) == []
+
+
 def test_a_part_has_a_tidy_address(browser, asked):
     query = "decision=deny&bot=&policy=&range="
     answer = browser.get(f"{AT}?{query}", **PART, HTTP_HX_TRIGGER="facets")

@@ -71,6 +71,7 @@ def test_an_alert_has_its_picture_and_every_attempt(browser, account, crossed, n
     page = shown(browser, f"{alert.public_id}/")
     assert mail.public_id in page
     assert "step-mark" in page
+    assert f"/decisions/?bot={alert.bot_id}&amp;since=" in page
     assert "What PolicyHub did" in page or "refused" in page
     for text in ("answered 503", "17 ms", "&lt;b&gt;busy&lt;/b&gt;", "whk_gone"):
         assert text in page
