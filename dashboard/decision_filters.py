@@ -172,7 +172,7 @@ def _form(visit: Visit, names: Mapping[str, str]) -> FacetForm:
             for each in keys(account)[:CHOICES]
         ],
         "rollout_mode": [("enforce", _("Enforced")), ("shadow", _("Shadow"))],
-        "category": CATEGORIES,
+        "category": [(name, str(label)) for name, label in CATEGORIES],
         "range": [
             ("1h", _("the last hour")),
             ("24h", _("the last 24 hours")),
