@@ -11,7 +11,6 @@ from xdist.scheduler import LoadScopeScheduling
 # Paths, and under which name what begins so is kept together; longest first.
 _LONG = (
     ("tests/e2e/test_main_job.py", "story"),
-    ("tests/e2e/test_chatbotkit_sdk.py", "sdk"),
     ("tests/e2e/", "browser"),
     ("tests/live/", "live"),
     ("tests/faults/", ""),

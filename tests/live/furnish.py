@@ -74,9 +74,11 @@ def main() -> None:
     # Nobody writes upstreams here, so the echo answers.
     chats = create_account(slug="chats", owner_email="chats@example.com", now=moment)
     made["chats"] = _key(chats)
-    # Nobody else writes policies here: what is asked for must be granted.
-    alone = create_account(slug="alone", owner_email="alone@example.com", now=moment)
-    made["alone"] = _key(alone)
+    # Nobody else writes policies here: what is asked for must be granted, and listed.
+    for slug in ("alone", "kit"):
+        made[slug] = _key(
+            create_account(slug=slug, owner_email=f"{slug}@example.com", now=moment)
+        )
     sys.stdout.write(json.dumps(made))
 
 

@@ -9,7 +9,7 @@ HERE = Path(__file__).resolve().parent
 NODE = Path(sys.executable).with_name("node")
 
 
-def run_node(script: str, *, seconds: int = 60, **environment: str) -> str:
+def run_node(script: str, *, seconds: int = 180, **environment: str) -> str:
     """Return what a script printed; fail with what it complained about."""
     assert (HERE / "node_modules").is_dir(), "make .venv/node-installed"
     done = subprocess.run(
