@@ -41,6 +41,9 @@ SESSION = (
     "SET enable_seqscan = off",
     "SET enable_hashjoin = off",
     "SET enable_mergejoin = off",
+    # Once a large table is analyzed, the planner may want helpers for a few rows: to
+    # start them takes longer than all the rest of a batch.
+    "SET max_parallel_workers_per_gather = 0",
     "SET jit = off",
 )
 

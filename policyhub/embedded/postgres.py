@@ -71,6 +71,9 @@ def command(places: Places, options: Sequence[str] = ()) -> list[str]:
         # Else 2 MB, and a batch waits for room in it; much more, and its commit has to
         # write what pruning has left there.
         "wal_buffers=4MB",
+        # It follows the size of a segment, which is small here: else a busy hour would
+        # checkpoint every few seconds, and write each page whole after each.
+        "max_wal_size=1GB",
         # Segments are used again instead of filled with zeros while commits wait.
         "min_wal_size=256MB",
         "password_encryption=scram-sha-256",
