@@ -1,6 +1,6 @@
 """How much a batch takes and how long pruning rests after it (ADR 0029).
 
-What a call waits for is the commit of the ledger's batch. So before each batch pruning
+What a call waits for is the commit of the ledger's batch. So ten times a second pruning
 makes a tiny commit of its own and times it: if that takes longer than it does when all
 is calm, others wait as well, and pruning rests until it is calm again. Besides, it
 works for a part of the time only, in batches of a few milliseconds.
@@ -33,7 +33,7 @@ class Manner:
 
 # Whatever takes one processor for longer than a batch does, calls feel: so few rows are
 # chosen at once.
-GENTLE = Manner(batch_seconds=0.005, most=500, share=0.15, asks=True, ahead=1)
+GENTLE = Manner(batch_seconds=0.004, most=500, share=0.12, asks=True, ahead=1)
 # One more than there are processors, since some wait for the disk at any time. What
 # their batches touch must fit into PostgreSQL's buffers together; batches three times
 # as large are no faster, and calls beside them take twice as long.
@@ -51,6 +51,8 @@ _FIRST_ASKS = 5
 # A commit that takes so much longer than a calm one is a sign of load.
 _TIMES, _MORE = 2.0, 0.002
 _SHORT_REST, _LONG_REST = 0.02, 1.0
+# To ask makes others wait as well, for the disk; so not before each batch.
+_ASK_AFTER = 0.1
 
 
 def commit_seconds() -> float:
@@ -78,10 +80,12 @@ class Pace:
     most: int
     probe: Callable[[], float] = commit_seconds
     sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
     size: int = 0
     calm: float = 0.0
     rested: float = 0.0
     _rest: float = field(default=_SHORT_REST)
+    _calm_until: float = 0.0
 
     def __post_init__(self) -> None:
         self.most = min(self.most, self.manner.most)
@@ -103,13 +107,14 @@ class Pace:
 
     def is_calm(self) -> bool:
         """Say whether the next batch may be taken; rest a little if not."""
-        if not self.manner.asks:
+        if not self.manner.asks or self.clock() < self._calm_until:
             return True
         seconds = self.probe()
         # What is calm may change; an older, better moment is slowly forgotten.
         self.calm = min(seconds, self.calm * 1.01)
         if seconds <= max(self.calm * _TIMES, self.calm + _MORE):
             self._rest = _SHORT_REST
+            self._calm_until = self.clock() + _ASK_AFTER
             return True
         self._pause(self._rest)
         self._rest *= 2
