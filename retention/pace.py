@@ -33,7 +33,7 @@ class Manner:
 
 # Whatever takes one processor for longer than a batch does, calls feel: so few rows are
 # chosen at once.
-GENTLE = Manner(batch_seconds=0.005, most=500, share=0.13, asks=True, ahead=1)
+GENTLE = Manner(batch_seconds=0.004, most=500, share=0.12, asks=True, ahead=1)
 # One more than there are processors, since some wait for the disk at any time. What
 # their batches touch must fit into PostgreSQL's buffers together; batches three times
 # as large are no faster, and calls beside them take twice as long.
