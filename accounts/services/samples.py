@@ -82,10 +82,13 @@ def left_samples() -> list[Account]:
 def delete_sample(account: Account) -> int:
     """Delete every row of a sample account that was removed; return how many.
 
-    Where keys were made the account itself stays, with them and its changes: a program
-    that still uses one is told that it was revoked.
+    Nothing of any other account is deleted, whatever is given. Where keys were made the
+    account itself stays, with them and its changes: a program that still uses one is
+    told that it was revoked.
     """
     bump_version(account_id=account.id)
+    if account not in left_samples():
+        return 0
     keeps: set[type[Model]] = set()
     if ApiKey.objects.filter(account=account).exists():
         keeps = {ApiKey, ChangeRecord}

@@ -11,6 +11,7 @@ from accounts.services import (
     create_account,
     create_bot,
     create_key,
+    delete_sample,
     left_samples,
     open_sample,
     remove_sample,
@@ -89,6 +90,14 @@ def test_what_is_removed_is_deleted_to_the_last_row(acme, alice, sample):
     assert not Account.objects.filter(id=sample.id).exists()
     before["accounts.ChangeRecord"] += 2  # that it went, and that another came
     assert dict(rows_of(acme)) == before
+
+
+def test_nothing_else_is_deleted_whatever_is_given(acme, sample):
+    fill_samples(now=NOW, days=1)
+    for account in (acme, sample):
+        before = dict(rows_of(account))
+        assert delete_sample(account) == 0
+        assert dict(rows_of(account)) == before
 
 
 def test_a_key_of_a_removed_sample_stays_revoked(alice, sample):
