@@ -9,7 +9,7 @@ from accounts.actors import SYSTEM
 from accounts.errors import (
     BlockIsShared,
 )
-from accounts.services import create_account, create_bot, create_key
+from accounts.services import create_bot, create_key
 from policies.covers import cover_of_bot
 from policies.models import Block
 from policies.selectors import (
@@ -28,21 +28,6 @@ from policies.services import (
 from tests.policies.written import ALICE, LATER, NOW, a_block, a_policy, a_project
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def acme():
-    return create_account(slug="acme", owner_email="alice@x.org", now=NOW)
-
-
-@pytest.fixture
-def rival():
-    return create_account(slug="rival", owner_email="charlie@x.org", now=NOW)
-
-
-@pytest.fixture
-def bot(acme):
-    return create_bot(account=acme, name="Bot", actor=ALICE, now=NOW)
 
 
 def test_a_person_blocks_and_unblocks_a_bot(acme, bot):

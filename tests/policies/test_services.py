@@ -13,7 +13,7 @@ from accounts.errors import (
     UnknownReference,
 )
 from accounts.selectors import changes
-from accounts.services import create_account, create_bot
+from accounts.services import create_bot
 from policies import rules
 from policies.selectors import (
     applying_to,
@@ -41,21 +41,6 @@ from tests.policies.written import (
 )
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def acme():
-    return create_account(slug="acme", owner_email="alice@x.org", now=NOW)
-
-
-@pytest.fixture
-def rival():
-    return create_account(slug="rival", owner_email="charlie@x.org", now=NOW)
-
-
-@pytest.fixture
-def bot(acme):
-    return create_bot(account=acme, name="Bot", actor=ALICE, now=NOW)
 
 
 def test_a_new_policy_counts_from_its_creation(acme, bot):
