@@ -156,7 +156,7 @@ def _show_pending(found: Pending, now: datetime) -> dict[str, Any]:
         "policy": found.policy.public_id,
         "policy_name": found.policy.name,
         "target": rule["target"],
-        "max_age_days": rule["max_age_days"],
+        "max_age_days": found.max_age_days,
         "due": found.due,
         "held": found.held,
         "oldest": moment_text(found.oldest),

@@ -31,11 +31,11 @@ def verify(lines: Iterable[str], public: str | None = None) -> int:
             if public is not None and public.strip() != named:
                 raise ValueError("it is signed by another key")
             key = Ed25519PublicKey.from_public_bytes(b64decode(named)[-32:])
+        if canonical(row) != line.encode():
+            # As with a name that comes twice: others might read another value.
+            raise ValueError(f"line {number + 1} was changed")
         signature = b64decode(row.pop("signature"), validate=True)
-        canonical = json.dumps(
-            row, sort_keys=True, separators=(",", ":"), ensure_ascii=False
-        )
-        key.verify(signature, canonical.encode())
+        key.verify(signature, canonical(row))
         if row["n"] != number or row["previous"] != previous:
             raise ValueError(f"line {number + 1} does not follow the one before it")
         previous = hashlib.sha256(line.encode()).hexdigest()
@@ -48,6 +48,12 @@ def verify(lines: Iterable[str], public: str | None = None) -> int:
     return count
 
 
+def canonical(row: object) -> bytes:
+    """Return a line as it is signed and written: keys sorted, no spaces, UTF-8."""
+    text = json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode()
+
+
 def main() -> None:
     """Check the file that the command line names."""
     if len(sys.argv) not in (2, 3):
@@ -57,7 +63,7 @@ def main() -> None:
             count = verify(file, *sys.argv[2:])
     except InvalidSignature:
         sys.exit("NOT GENUINE: a line was changed, or its signature is wrong")
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         sys.exit(f"NOT GENUINE: {error}")
     sys.stdout.write(f"genuine: {count} receipts\n")
 

@@ -7,6 +7,7 @@ from django.db import transaction
 from accounts.actors import Actor
 from accounts.errors import Conflict, InvalidBody
 from accounts.services import append_change
+from policies.models import Policy
 from retention import clocks, receipts
 from retention.models import PruneRun
 from retention.services import go_on_with
@@ -28,9 +29,10 @@ def confirm_run(
     """Let a run go on that waits, and begin with it at once.
 
     `typed` is the policy's name or the number of rows that are due, as the run says
-    it. Raises NotWaiting, and InvalidBody if something else was typed.
+    it. Raises NotWaiting, also where the policy was edited since the run counted, and
+    InvalidBody if something else was typed.
     """
-    if run.state != PruneRun.State.WAITING:
+    if run.state != PruneRun.State.WAITING or _was_edited(run):
         raise NotWaiting
     name = None if run.policy is None else run.policy.name
     if str(typed).strip() not in (str(run.due), f"{run.due:,}", name):
@@ -52,3 +54,13 @@ def confirm_run(
             now=now,
         )
     return go_on_with(run, now=now, budget_seconds=AT_ONCE_SECONDS)
+
+
+def _was_edited(run: PruneRun) -> bool:
+    """Say whether the word would be for what the policy says no more."""
+    policy = run.policy
+    if policy is None:
+        return False
+    enforced = policy.rollout_mode == Policy.Rollout.ENFORCE
+    stands = enforced and policy.archived_at is None
+    return not stands or policy.revision != run.policy_revision

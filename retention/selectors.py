@@ -55,9 +55,13 @@ def enforced_policies(account: Account) -> QuerySet[Policy]:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """Where a retention policy stands; `overdue_since` is when its oldest came due."""
+    """Where a retention policy stands; `overdue_since` is when its oldest came due.
+
+    `max_age_days` is the age that holds: the policy's own, or less by the plan.
+    """
 
     policy: Policy
+    max_age_days: int
     due: int
     held: int
     oldest: datetime | None
@@ -97,6 +101,7 @@ def pending(
         found.append(
             Pending(
                 policy=policy,
+                max_age_days=job.max_age_days,
                 due=due,
                 held=held_of(job),
                 oldest=oldest,

@@ -102,10 +102,14 @@ def _line(
 def _read(text: str, number: int) -> dict[str, Any]:
     try:
         row = json.loads(text)
-    except ValueError:
+        # A name that comes twice would be read one way here and another elsewhere.
+        is_canonical = _canonical(row) == text.encode()
+    except (ValueError, RecursionError):
         raise NotGenuine(f"line {number + 1} is not JSON") from None
     if not isinstance(row, dict):
         raise NotGenuine(f"line {number + 1} is not an object")
+    if not is_canonical:
+        raise NotGenuine(f"line {number + 1} was changed")
     return row
 
 

@@ -210,6 +210,29 @@ def test_what_is_pending(api, bot, policy):
     assert row["last_success_at"] is not None
 
 
+def test_pending_names_the_age_that_the_plan_bounds(api):
+    rule = {"target": "decisions", "max_age_days": 300}
+    api.post("/policies", {**DRAFT, "retention": rule})
+
+    (row,) = api.get("/retention/pending").json()["data"]
+
+    assert row["max_age_days"] == 30
+
+
+def test_a_word_for_what_the_policy_says_no_more_is_refused(api, bot, policy):
+    converse(api, bot, days=31)
+    prune()
+    (run,) = api.get("/retention/runs").json()["data"]
+    rule = {"target": "conversations", "max_age_days": 20}
+    path = f"/policies/{policy['id']}"
+    api.patch(path, {"retention": rule}, If_Match='"1"')
+
+    answer = api.post(f"/retention/runs/{run['id']}/confirm", {"confirm": 1})
+
+    assert_problem(answer, 409, "not_waiting")
+    assert Conversation.objects.count() == 1
+
+
 def test_what_is_pending_comes_in_pages(api, policy):
     other = api.post("/policies", DRAFT).json()
     first = api.get("/retention/pending?limit=1").json()

@@ -48,6 +48,10 @@ def tampered(lines):
     yield "no JSON", ["x", *lines[1:]]
     yield "unsigned", [lines[0], '{"n": 1}', *lines[2:]]
     yield "a list", ["[]"]
+    end = lines[-1].replace('"end":', '"end":{"receipts":9},"end":', 1)
+    yield "said twice", [*lines[:-1], end]
+    yield "with spaces", [*lines[:-1], lines[-1].replace(":", ": ", 1)]
+    yield "too deep", ["[" * 100_000, *lines[1:]]
     other = signing.signing_key(b"another secret")
     yield "by another", list(signing.signed_lines(other, {"account": "a"}, RECEIPTS))
 
@@ -73,7 +77,9 @@ def test_the_script_needs_nothing_of_ours(lines, tmp_path):
 
     assert run(lines, PUBLIC).stdout == "genuine: 3 receipts\n"
     assert run(lines).returncode == 0
-    for what, altered in list(tampered(lines))[:5]:
+    for what, altered in tampered(lines):
+        if what not in ("changed", "moved", "cut short", "said twice", "too deep"):
+            continue
         done = run(altered, PUBLIC)
         assert (done.returncode, "NOT GENUINE" in done.stderr) == (1, True), what
 
