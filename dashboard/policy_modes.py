@@ -11,11 +11,13 @@ from typing import Any, Final
 from django import forms
 from django.http import QueryDict
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts import ids
 from accounts.errors import DomainError, NotFound, StaleRevision
 from dashboard import policy_choices as choices
+from dashboard.big_deletions import much_of
 from dashboard.forms import ReasonForm
 from dashboard.visits import Visit, said
 from policies.models import Policy
@@ -125,6 +127,11 @@ def switch_all(
     for policy in rows:
         before = policy.rollout_mode
         known = seen[policy.public_id]
+        much = much_of(visit, switched_document(policy, values["mode"]), policy)
+        if much is not None:
+            told = gettext("%(much)s Resume it on its own page, where it is confirmed.")
+            result.refused.append((policy, told % {"much": much.said}))
+            continue
         try:
             switch(visit, policy, revision=known, **values)
         except StaleRevision:
@@ -136,6 +143,11 @@ def switch_all(
         else:
             (result.same if before == values["mode"] else result.done).append(policy)
     return result
+
+
+def switched_document(policy: Policy, mode: str) -> dict[str, Any]:
+    """Return what a policy will say when it is switched."""
+    return {**policy.document, "rollout_mode": mode}
 
 
 def switch(

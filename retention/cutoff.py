@@ -155,6 +155,16 @@ def over_guard(*, due: int, total: int, percent: int = 20) -> bool:
     return due * 100 > total * percent
 
 
+def wants_word(*, due: int, total: int, rows: int = 1_000, percent: int = 10) -> bool:
+    """Whether whoever puts a rule in force has to type its name first.
+
+    True for many rows or a good share of them, unless the run itself waits for a person
+    (`over_guard`): nobody is asked twice.
+    """
+    many = due > rows or due * 100 > total * percent
+    return many and not over_guard(due=due, total=total)
+
+
 def _covers(scope: Scope, row: Row) -> bool:
     """Whether a rule is about a row, by the same rule that matches calls."""
     seen = Caller(row.project, row.bot or "", row.user, row.model)

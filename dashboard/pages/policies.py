@@ -9,12 +9,13 @@ from django.utils.translation import gettext as _
 from alerts.models import Alert
 from alerts.selectors import alerts
 from audit.selectors import recent_about
+from dashboard.big_deletions import confirmed
 from dashboard.burn_down import burn_down
 from dashboard.forms import ConfirmForm, ReasonForm, ResetForm
 from dashboard.gauges import Dial, dials_of, names_of, subject_text, tightest
 from dashboard.paging import page_of
 from dashboard.policy_filters import asked_policies
-from dashboard.policy_modes import MODES, ModeForm, RestoreForm
+from dashboard.policy_modes import MODES, ModeForm, RestoreForm, switched_document
 from dashboard.policy_modes import switch as switched
 from dashboard.policy_starts import STARTS
 from dashboard.visits import Visit, attempt, page, render
@@ -99,7 +100,7 @@ def archive(visit: Visit, policy_id: str) -> HttpResponse:
         lambda: edits.archive_policy(
             policy=policy, actor=visit.actor, now=visit.now, reason=why
         ),
-        done=f"{policy.name} is archived.",
+        done=_("%(name)s is archived.") % {"name": policy.name},
         back=visit.address("policies"),
     )
 
@@ -109,7 +110,9 @@ def switch(visit: Visit, policy_id: str) -> HttpResponse:
     """Pause a policy, or let it act again."""
     policy = _policy(visit, policy_id)
     form = ModeForm(visit.request.POST, policy=policy)
-    if not form.is_valid():
+    if not form.is_valid() or not confirmed(
+        visit, form, switched_document(policy, form.cleaned_data["mode"]), policy
+    ):
         return _show(visit, policy, mode_form=form)
     name = MODES[form.cleaned_data["mode"]]
     told = _("%(name)s is switched: %(mode)s.") % {"name": policy.name, "mode": name}
@@ -126,7 +129,10 @@ def restore(visit: Visit, policy_id: str, number: int) -> HttpResponse:
     """Make an earlier revision the next one."""
     policy = _policy(visit, policy_id)
     form = RestoreForm(visit.request.POST, auto_id=f"restore_{number}_%s")
-    if not form.is_valid():
+    earlier = selectors.revisions(visit.account, policy).filter(number=number).first()
+    if not form.is_valid() or not (
+        earlier is None or confirmed(visit, form, earlier.document, policy)
+    ):
         return _show(visit, policy, restore_form=form, restored=number)
     why = form.cleaned_data["reason"]
     return attempt(

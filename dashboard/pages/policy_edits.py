@@ -10,6 +10,7 @@ from django.utils.translation import gettext
 from accounts.errors import DomainError, NotFound, StaleRevision
 from accounts.saying import say
 from dashboard import policy_merges
+from dashboard.big_deletions import confirmed
 from dashboard.policy_desk import (
     addresses_of,
     edit_form,
@@ -48,7 +49,7 @@ def create(visit: Visit, kind: str) -> HttpResponse:
     form = new_form(visit, kind)
     if _only_shown(visit):
         return _show(visit, form)
-    saved = _save(form, lambda document: _created(visit, document))
+    saved = _save(visit, form, lambda document: _created(visit, document))
     if saved is None:
         return _show(visit, form, status=422)
     text = gettext("%(name)s is written and counts from now on.")
@@ -66,7 +67,12 @@ def edit(visit: Visit, policy_id: str) -> HttpResponse:
     if "merge" in visit.request.POST:
         return _merge(visit, policy, form)
     try:
-        saved = _save(form, lambda document: _replaced(visit, policy, form, document))
+        saved = _save(
+            visit,
+            form,
+            lambda document: _replaced(visit, policy, form, document),
+            policy,
+        )
     except StaleRevision:
         return _ask_which(visit, policy, form)
     if saved is None:
@@ -82,10 +88,15 @@ def _only_shown(visit: Visit) -> bool:
     return visit.request.method != "POST" or bool(asked)
 
 
-def _save(form: PolicyForm, write: Callable[[Document], Policy]) -> Policy | None:
+def _save(
+    visit: Visit,
+    form: PolicyForm,
+    write: Callable[[Document], Policy],
+    policy: Policy | None = None,
+) -> Policy | None:
     """Write what the form says; None after telling its fields why it cannot be."""
     document = form.parsed()
-    if document is None:
+    if document is None or not confirmed(visit, form, document, policy):
         return None
     try:
         return write(document)

@@ -11,6 +11,7 @@ from django.utils.translation import gettext
 
 from accounts.errors import NotFound
 from dashboard.age_chart import drawn_by_age
+from dashboard.big_deletions import confirmed
 from dashboard.forms import ReasonForm
 from dashboard.gauges import names_of
 from dashboard.paging import page_of
@@ -118,9 +119,11 @@ def change(visit: Visit, retention_policy_id: str, step: str) -> HttpResponse:
     """Pause a policy, so that it only says what it would delete, or resume it."""
     policy = _policy(visit, retention_policy_id)
     form = ReasonForm(visit.request.POST, auto_id="pause_%s")
-    if not form.is_valid():
+    document = {**policy.document, "rollout_mode": MODES[step]}
+    if not form.is_valid() or not confirmed(visit, form, document, policy):
         context = {"policy": policy, "names": names_of(policy), "pause_form": form}
         context |= {"runs": list(runs(visit.account, policy)[:RUNS])}
+        context |= {"tab": "retention"}
         return render(
             visit, "retention_policy.html", context, place="retention", status=422
         )
@@ -130,7 +133,7 @@ def change(visit: Visit, retention_policy_id: str, step: str) -> HttpResponse:
         visit,
         lambda: edits.replace_policy(
             policy=policy,
-            document={**policy.document, "rollout_mode": MODES[step]},
+            document=document,
             actor=visit.actor,
             now=visit.now,
             expected_revision=policy.revision,

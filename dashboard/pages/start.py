@@ -65,7 +65,9 @@ def event(visit: Visit) -> HttpResponse:
     seen = "asked" in visit.request.GET
     if progress.event is None and (progress.decision is not None) == seen:
         return HttpResponse(status=204, headers={"Cache-Control": "no-store"})
-    return render(visit, "parts/start_event.html", {"progress": progress})
+    # What stands above the step says how far all of them are, so it comes along.
+    context = {"progress": progress, "part": True}
+    return render(visit, "parts/start_event.html", context)
 
 
 @page(write=True, methods=("POST",))

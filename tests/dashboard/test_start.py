@@ -74,6 +74,10 @@ def test_the_wait_turns_green_with_the_event_itself(browser, account, bot, now):
     ledger.record_events(account=account, events=[event], now=now)
     done = browser.get(f"{AT}event/?asked=1").content.decode()
     assert "Support bot used 1,234 tokens." in done
+    # The steps before it are told along: no reload is needed to see all four.
+    assert 'id="start-lead" hx-swap-oob="true">3 of 4 done.' in done
+    assert 'class="tick done" id="tick-3" hx-swap-oob="true"' in done
+    assert "hx-swap-oob" not in shown(browser)
     assert "hx-get" not in done
 
 
