@@ -146,10 +146,14 @@ def project_of(
 
 
 def project_by_reference(
-    account: Account, ref: str, *, project: Project | None = None
+    account: Account,
+    ref: str,
+    *,
+    project: Project | None = None,
+    include_archived: bool = False,
 ) -> Project:
     """Return the project with this public or external id. Raises NotFound."""
-    visible = projects(account, project=project)
+    visible = projects(account, project=project, include_archived=include_archived)
     try:
         return _only(visible.filter(id=ids.decode_id("prj", ref)))
     except ids.InvalidId:
@@ -175,10 +179,14 @@ def bot_of(account: Account, public_id: str, *, project: Project | None = None) 
 
 
 def bot_by_reference(
-    account: Account, ref: str, *, project: Project | None = None
+    account: Account,
+    ref: str,
+    *,
+    project: Project | None = None,
+    include_archived: bool = False,
 ) -> Bot:
     """Return the bot with this public or external id. Raises NotFound."""
-    visible = bots(account, project=project)
+    visible = bots(account, project=project, include_archived=include_archived)
     try:
         return _only(visible.filter(id=ids.decode_id("bot", ref)))
     except ids.InvalidId:

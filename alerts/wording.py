@@ -18,6 +18,16 @@ FORECAST = "forecast"
 DELIVERY_FAILING = "delivery_failing"
 RETENTION_PAUSED = "retention_paused"
 RETENTION_OVERDUE = "retention_overdue"
+KINDS = (
+    LIMIT,
+    BLOCK,
+    UNBLOCK,
+    REVOKE,
+    FORECAST,
+    DELIVERY_FAILING,
+    RETENTION_PAUSED,
+    RETENTION_OVERDUE,
+)
 
 _STATES = {
     Alert.State.WARNING: _("Warning"),

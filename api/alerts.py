@@ -13,6 +13,7 @@ from accounts.errors import NotFound
 from alerts.models import Alert, Delivery
 from alerts.selectors import alert_of, alerts, deliveries
 from alerts.services import acknowledge, snooze, wake
+from alerts.wording import KINDS
 from api import examples
 from api.callers import Caller
 from api.endpoint import Endpoint, invalid_query
@@ -24,6 +25,7 @@ from policies.rules import micros_to_cost
 from policies.selectors import policies
 
 _COLUMNS = {"state": "state", "policy": "policy_id", "bot": "bot_id", "kind": "kind"}
+_WORDS = {"state": tuple(Alert.State.values), "kind": KINDS}
 _SHOWN = 200
 
 
@@ -43,6 +45,17 @@ class Amount(serializers.Field[Any, Any, Any, Any]):
         return value
 
 
+class Name(serializers.CharField):
+    """A name that may be missing: then it is null, as webhooks say it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_null=True, **options)
+
+    def to_representation(self, value: Any) -> Any:
+        """Return the name, or None instead of an empty one."""
+        return value or None
+
+
 class SnoozeBody(Body):
     """Until when an alert is put aside; null brings it back."""
 
@@ -56,11 +69,11 @@ class AlertAnswer(serializers.Serializer[Alert]):
     kind = serializers.CharField()
     state = serializers.ChoiceField(choices=Alert.State.choices)
     step = serializers.IntegerField()
-    policy_id = serializers.CharField()
+    policy_id = Name()
     policy_name = serializers.CharField()
-    bot = serializers.CharField(source="bot_id")
+    bot = Name(source="bot_id")
     subject = serializers.SerializerMethodField()
-    metric = serializers.CharField()
+    metric = Name()
     threshold = Amount()
     used = Amount()
     message = serializers.CharField()
@@ -156,7 +169,7 @@ class Alerts(Endpoint):
             state="warning, breached or resolved",
             policy="about this policy id",
             bot="about this bot id",
-            kind="of this kind, such as limit",
+            kind=", ".join(KINDS),
             snoozed="true: put aside until a moment to come; false: not",
         ),
     )
@@ -165,8 +178,9 @@ class Alerts(Endpoint):
         rows = _visible(self.caller)
         for name, column in _COLUMNS.items():
             value = self.query(name)
-            if name == "state" and value not in (None, *Alert.State.values):
-                raise invalid_query(name, "must be warning, breached or resolved")
+            known = _WORDS.get(name)
+            if known is not None and value not in (None, *known):
+                raise invalid_query(name, f"must be one of: {', '.join(known)}")
             rows = rows if value is None else rows.filter(**{column: value})
         snoozed = self.query("snoozed")
         if snoozed is not None:
@@ -210,6 +224,7 @@ class AcknowledgeAlert(Endpoint):
         """Say that somebody has seen an alert; the first one is remembered."""
         caller = self.caller
         alert = _visible_alert(caller, alert_id)
+        self.body(Body)
         acknowledge(alert=alert, actor=caller.actor, now=timezone.now())
         return _shown(caller, _visible_alert(caller, alert_id))
 

@@ -9,9 +9,16 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.errors import Forbidden, InvalidBody, NotFound, UnknownReference
+from accounts.errors import (
+    FieldError,
+    Forbidden,
+    InvalidBody,
+    NotFound,
+    UnknownReference,
+)
 from accounts.models import Account, Bot, Project
-from api.callers import Caller, referred_bot, referred_project
+from accounts.selectors import bot_by_reference, project_by_reference
+from api.callers import Caller
 from api.endpoint import Endpoint, invalid_query
 from api.fields import Body, Moment, Text
 from api.listing import PAGING, listed
@@ -123,25 +130,28 @@ def _held(
         raise InvalidBody(errors=[{"pointer": "", "detail": detail}])
     (kind,) = given
     ref, pointer = values[kind], f"/{kind}"
-    found: Account | Project | Bot | Conversation | str | None = None
-    if kind == "account":
-        own = (True, caller.account.public_id, caller.account.slug)
-        found = caller.account if ref in own else None
-    elif kind == "project":
-        found = referred_project(caller, ref, pointer)
-    elif kind == "bot":
-        found = referred_bot(caller, ref, pointer)
-    elif kind == "user":
-        found = ref
-    else:
-        try:
-            found = conversation_by_reference(caller.account, ref)
-        except NotFound:
-            found = None
-    if found is None:
-        missing = {"pointer": pointer, "detail": "does not exist"}
-        raise UnknownReference(errors=[missing])  # type: ignore[list-item]
-    return found
+    try:
+        return _found(caller.account, kind, ref)
+    except NotFound:
+        missing: FieldError = {"pointer": pointer, "detail": "does not exist"}
+        raise UnknownReference(errors=[missing]) from None
+
+
+def _found(
+    account: Account, kind: str, ref: Any
+) -> Account | Project | Bot | Conversation | str:
+    """Return what is named; an archived project or bot too, for its rows are there."""
+    if kind == "project":
+        return project_by_reference(account, ref, include_archived=True)
+    if kind == "bot":
+        return bot_by_reference(account, ref, include_archived=True)
+    if kind == "conversation":
+        return conversation_by_reference(account, ref)
+    if kind == "user":
+        return str(ref)
+    if ref not in (True, account.public_id, account.slug):
+        raise NotFound
+    return account
 
 
 class Holds(Endpoint):
@@ -172,6 +182,8 @@ class Holds(Endpoint):
         rows = self._in_state(holds(self.caller.account), now)
         kind = self.query("kind")
         if kind is not None:
+            if kind not in KINDS:
+                raise invalid_query("kind", f"must be one of: {', '.join(KINDS)}")
             rows = rows.filter(kind=kind)
         for name in KINDS[1:]:
             value = self.query(name)

@@ -23,12 +23,14 @@ from api.schema import filters, operation, page, page_of
 from policies.models import Policy
 from policies.rules import parse
 from retention.confirming import confirm_run
+from retention.erasure import TARGET as ERASURE
 from retention.exports import show_receipt
 from retention.models import PruneRun
 from retention.previews import preview
 from retention.selectors import Pending, pending, pending_policies, run_of, runs
 from retention.targets import TARGETS
 
+_RUN_TARGETS = (*TARGETS, ERASURE)
 PREVIEW_SENT = {"policy": PREVIEW["policy"]}
 PREVIEW_BODY = {
     "description": "`{policy}`: a policy's id, or a draft: a retention policy's JSON",
@@ -291,7 +293,7 @@ class Runs(Endpoint):
         parameters=filters(
             policy="of this policy id",
             state=", ".join(PruneRun.State.values),
-            target="conversations, message_text, usage_events, decisions, user_data",
+            target=", ".join(_RUN_TARGETS),
         ),
     )
     def get(self, request: Request) -> Response:
@@ -311,7 +313,12 @@ class Runs(Endpoint):
                 raise invalid_query("state", f"must be one of: {known}")
             rows = rows.filter(state=state)
         target = self.query("target")
-        rows = rows if target is None else rows.filter(target=target)
+        if target is not None:
+            if target not in _RUN_TARGETS:
+                raise invalid_query(
+                    "target", f"must be one of: {', '.join(_RUN_TARGETS)}"
+                )
+            rows = rows.filter(target=target)
         return listed(
             request,
             rows,

@@ -14,6 +14,7 @@ from accounts.errors import (
     UnknownReference,
 )
 from alerts import services
+from alerts.event_types import EVENT_TYPES
 from alerts.models import Delivery, Webhook
 from alerts.selectors import message_to, messages_to, webhook_of, webhooks
 from api import examples, webhook_examples
@@ -249,6 +250,8 @@ class WebhookDeliveries(Endpoint):
                 raise invalid_query("state", "must be pending, sent or failed")
             rows = rows.filter(state=state)
         if event_type is not None:
+            if event_type not in EVENT_TYPES:
+                raise invalid_query("type", "is not an event type")
             rows = rows.filter(notice__type=event_type)
         return listed(
             request, rows, show=each(WebhookDeliveryAnswer), newest_first=True

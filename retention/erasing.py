@@ -175,14 +175,19 @@ _ALERTS = Step(
 
 _NOTICES = Step(
     "notices",
-    _choose("alerts_notice", "r.data->'subject'->>'user' = %(user)s"),
+    # A counter's user, or that of a call that was refused.
+    _choose(
+        "alerts_notice", "%(user)s IN (r.data->'subject'->>'user', r.data->>'user')"
+    ),
     (
         (
             "alerts_notice.user",
             _update(
                 "alerts_notice",
-                "data = jsonb_set(r.data, '{subject,user}',"
-                " to_jsonb(%(pseudonym)s::text))",
+                "data = CASE WHEN r.data->>'user' = %(user)s"
+                " THEN jsonb_set(r.data, '{user}', to_jsonb(%(pseudonym)s::text))"
+                " ELSE jsonb_set(r.data, '{subject,user}',"
+                " to_jsonb(%(pseudonym)s::text)) END",
             ),
         ),
     ),

@@ -107,8 +107,9 @@ class LegalHold(PublicIdModel):
     """What must not be deleted, whatever a rule says, until somebody releases it.
 
     `ref` names what is held as it is named outside: a public id, or the user. `bots`
-    are those that a project had when it was held: their conversations stay held if
-    they are moved elsewhere. A hold whose `until` has come holds nothing any more.
+    are those that a project had when it was held or since, and those that left the
+    user held: their conversations stay held if the bots are moved elsewhere (a trigger
+    of the database adds them). A hold whose `until` has come holds nothing any more.
     """
 
     prefix = "hld"

@@ -1,9 +1,10 @@
 """What is told when pruning waits or falls behind: loudly, once (CONTRACT E2)."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from django.db.models import Q, QuerySet
 
+from alerts.bodies import moment
 from alerts.event_types import RETENTION_RUN_COMPLETED
 from alerts.models import Alert
 from alerts.services import open_alert, tell
@@ -76,15 +77,14 @@ def say_completed(*, run: PruneRun, now: datetime) -> bool:
         key=str(run.id),
         data={
             "id": run.public_id,
+            "account": run.account.public_id,
             "policy_id": None if run.policy is None else run.policy.public_id,
             "policy_revision": run.policy_revision,
             "target": run.target,
             "state": run.state,
             "deleted": run.deleted,
             "held": run.held,
-            "finished_at": None
-            if run.finished_at is None
-            else run.finished_at.astimezone(UTC).isoformat(),
+            "finished_at": moment(run.finished_at),
         },
         now=now,
     )

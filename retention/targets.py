@@ -44,7 +44,8 @@ _HOLDERS_BOT = "LEFT JOIN accounts_bot AS b ON b.account_id = {row}.account_id"
 _HOLDERS_BOT += " AND b.id = {row}.bot_id"
 
 _OF_CONVERSATION = """h.bot_id = {row}.bot_id OR h.project_id = b.project_id
-OR {row}.bot_id = ANY(h.bots) OR h.conversation_id = {row}.id
+OR ({row}.bot_id = ANY(h.bots) AND (h.kind <> 'user' OR {row}."user" IS NULL))
+OR h.conversation_id = {row}.id
 OR (h.kind = 'user' AND h.ref = coalesce({row}."user", b.owner))"""
 
 _OF_EVENT = """h.bot_id = r.bot_id OR h.project_id = r.project_id

@@ -150,7 +150,11 @@ def recipients(rule: UsageRule) -> Sequence[tuple[str, str]]:
         return ()
     told: list[tuple[str, str]] = []
     if rule.actions.email is not None:
-        told += [("email", address) for address in rule.actions.email or ("",)]
+        # However it is spelled, an address gets one mail.
+        spelled: dict[str, str] = {}
+        for address in rule.actions.email or ("",):
+            spelled.setdefault(address.lower(), address)
+        told += [("email", address) for address in spelled.values()]
     told += [("webhook", endpoint) for endpoint in rule.actions.webhook or ()]
     return told
 

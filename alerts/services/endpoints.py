@@ -20,6 +20,7 @@ from accounts.services import append_change
 from accounts.services.records import assign
 from alerts import event_types, signing
 from alerts.models import Delivery, Notice, Webhook
+from alerts.services.opening import resolve_counters
 from alerts.services.telling import delivery_of
 
 MOST = 100
@@ -68,7 +69,8 @@ def update_webhook(
 ) -> Webhook:
     """Change url, event_types, description or enabled. Raises InvalidBody, NotFound.
 
-    An endpoint that is enabled again starts afresh: its failures are forgotten.
+    An endpoint that is enabled again starts afresh: its failures are forgotten, and the
+    alert about them is resolved.
     """
     webhook = _locked(webhook)
     wanted = dict(changes)
@@ -83,6 +85,8 @@ def update_webhook(
         webhook.disabled_at = None if webhook.enabled else now
         webhook.disabled_reason = ""
         webhook.failing_since = None
+        if webhook.enabled:
+            _resolve(webhook, now)
     webhook.updated_at = now
     webhook.save()
     _append(webhook, "webhook.updated", actor=actor, now=now, changes=record)
@@ -97,6 +101,7 @@ def delete_webhook(*, webhook: Webhook, actor: Actor, now: datetime) -> None:
     """
     webhook = _locked(webhook)
     _append(webhook, "webhook.deleted", actor=actor, now=now)
+    _resolve(webhook, now)
     _messages(webhook).filter(state=Delivery.State.PENDING).update(
         state=Delivery.State.FAILED, last_error="the endpoint was deleted"
     )
@@ -227,6 +232,12 @@ def _messages(webhook: Webhook) -> QuerySet[Delivery]:
         recipient=webhook.public_id,
         notice__isnull=False,
     )
+
+
+def _resolve(webhook: Webhook, now: datetime) -> None:
+    """Resolve what was told of an endpoint's failures."""
+    about = [webhook.public_id]
+    resolve_counters(account=webhook.account, counters=about, now=now)
 
 
 def _moment(text: str) -> datetime:

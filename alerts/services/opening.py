@@ -89,10 +89,11 @@ def resolve_alert(*, alert_id: UUID, now: datetime) -> bool:
 
 
 def resolve_counters(
-    *, account: Account, counters: Iterable[UUID], now: datetime
+    *, account: Account, counters: Iterable[UUID | str], now: datetime
 ) -> int:
     """Resolve what was told of counters that somebody emptied; return how many.
 
+    A counter may be an endpoint's id, which stands for it in an alert about that.
     Belongs into the transaction of the reset, the clear or the edit.
     """
     named = [str(counter) for counter in counters]

@@ -289,7 +289,8 @@ def _disable(webhook: Webhook | None, reason: str, now: datetime) -> None:
         recipients=[("email", "")],
         now=now,
     )
-    data = {"webhook": name, "url": webhook.url, "reason": reason}
+    data = {"account": account.public_id, "webhook": name}
+    data |= {"url": webhook.url, "reason": reason}
     tell(
         account=account,
         event_type=event_types.WEBHOOK_DISABLED,

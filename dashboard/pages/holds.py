@@ -56,7 +56,7 @@ def create(visit: Visit) -> HttpResponse:
         visit.request.POST if visit.request.method == "POST" else None,
         account=visit.account,
         bots=list(bots(visit.account, include_archived=True)[:CHOICES]),
-        projects=list(projects(visit.account)[:CHOICES]),
+        projects=list(projects(visit.account, include_archived=True)[:CHOICES]),
         **{name: asked[name] for name in ASKED if name in asked},
     )
     hold = _placed(visit, form) if form.is_valid() else None

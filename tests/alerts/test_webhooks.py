@@ -194,6 +194,8 @@ def test_five_days_of_failure_disable_an_endpoint_with_an_alert(
     )
     webhook.refresh_from_db()
     assert (webhook.enabled, webhook.failing_since) == (True, None)
+    alert.refresh_from_db()
+    assert alert.state == "resolved"
 
 
 def test_who_is_gone_is_left_alone(opened, register, sink):

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from accounts.actors import SYSTEM
 from accounts.services import create_bot
+from alerts.services import open_alert
 from tests.api.client import assert_problem, key_api
 from usage.entries import CallIn, EventIn
 from usage.ledger import authorize, record_events
@@ -152,8 +153,21 @@ def test_an_alert_is_acknowledged_once(api, breached):
     for query in ("kind=limit", "state=breached"):
         assert len(api.get(f"/alerts?{query}").json()["data"]) == 1, query
     assert api.get("/alerts?kind=forecast").json()["data"] == []
-    wrong = api.get("/alerts?state=lost")
-    assert_problem(wrong, 422, "invalid_query", "/state")
+    for name in ("state", "kind"):
+        wrong = api.get(f"/alerts?{name}=lost")
+        assert_problem(wrong, 422, "invalid_query", f"/{name}")
+    wrong = api.post(f"{path}/ack", {"note": "seen"})
+    assert_problem(wrong, 422, "invalid_body", "/note")
+
+
+def test_what_an_alert_is_not_about_is_null(api, acme):
+    now = datetime.now(UTC)
+    given = {"message": "m", "recipients": [], "now": now, "window_start": now}
+    open_alert(account=acme, kind="delivery_failing", policy_id="", **given)
+
+    alert = api.get("/alerts?kind=delivery_failing").json()["data"][0]
+
+    assert [alert[name] for name in ("policy_id", "bot", "metric")] == [None] * 3
 
 
 def test_an_alert_is_put_aside_and_brought_back(api, breached):

@@ -42,6 +42,23 @@ def test_a_hold_is_placed_read_and_released(api, bot, hold):
     assert {"hold.placed", "hold.released"} <= set(kinds)
 
 
+def test_what_archived_bots_and_projects_left_can_be_held(api, bot, project):
+    for path in (f"/bots/{bot.public_id}", f"/projects/{project.public_id}"):
+        assert api.delete(path, If_Match="*").status_code == 204
+
+    for name, ref in (("bot", bot.public_id), ("project", project.public_id)):
+        answer = api.post("/retention/holds", {name: ref, "reason": "r"})
+        assert (answer.status_code, answer.json().get(name)) == (201, ref)
+    gone = api.post("/retention/holds", {"project": "europe", "reason": "r"})
+    assert_problem(gone, 422, "unknown_reference", "/project")
+
+
+def test_a_kind_that_nothing_has_is_no_filter(api, hold):
+    assert len(api.get("/retention/holds?kind=bot").json()["data"]) == 1
+    wrong = api.get("/retention/holds?kind=bots")
+    assert_problem(wrong, 422, "invalid_query", "/kind")
+
+
 def test_everything_that_can_be_held(api, acme, bot, project, conversation):
     until = (timezone.now() + timedelta(days=1)).isoformat()
     bot.external_id = "support"

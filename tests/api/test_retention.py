@@ -255,8 +255,9 @@ def test_lists_of_runs_filter(api, bot, policy):
     ]:
         found = api.get(f"/retention/runs?{query}").json()["data"]
         assert len(found) == count, query
-    refused = api.get("/retention/runs?state=x")
-    assert_problem(refused, 422, "invalid_query", "/state")
+    for name in ("state", "target"):
+        refused = api.get(f"/retention/runs?{name}=x")
+        assert_problem(refused, 422, "invalid_query", f"/{name}")
 
 
 def test_what_is_foreign_is_absent(api, stranger, bot, policy):

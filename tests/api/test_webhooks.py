@@ -109,8 +109,9 @@ def test_a_test_message_is_logged_and_sent_again(api, webhook):
         assert len(api.get(f"{path}/deliveries?{query}").json()["data"]) == 1
     for query in ("state=failed", "type=bot.blocked"):
         assert api.get(f"{path}/deliveries?{query}").json()["data"] == []
-    wrong = api.get(f"{path}/deliveries?state=lost")
-    assert_problem(wrong, 422, "invalid_query", "/state")
+    for name in ("state", "type"):
+        wrong = api.get(f"{path}/deliveries?{name}=lost")
+        assert_problem(wrong, 422, "invalid_query", f"/{name}")
 
     Delivery.objects.update(state="failed", attempts=8, last_error="answered 500")
     again = api.post(f"{path}/deliveries/{body['id']}/redeliver")

@@ -6,7 +6,7 @@ import pytest
 
 from accounts.actors import SYSTEM
 from accounts.models import Account, ChangeRecord
-from alerts.models import Alert
+from alerts.models import Alert, Notice
 from audit.models import DecisionRecord
 from policies.models import Block
 from retention import erasure
@@ -72,6 +72,24 @@ def test_conversations_go_and_records_name_a_pseudonym(house):
     ]
     record = ChangeRecord.objects.get(action="user.erased")
     assert "bob" not in str(record.changes)
+
+
+def test_what_endpoints_were_told_loses_the_name_too(house):
+    def told(key, **data):
+        return Notice.objects.create(
+            account=house.account, type="t", key=key, data=data, happened_at=house.now
+        ).id
+
+    refused, counted = told("1", user="bob"), told("2", subject={"user": "bob"})
+    other = told("3", user="eve", message="bob")
+
+    erase(house)
+
+    name = pseudonym_of(house.account, "bob")
+    data = dict(Notice.objects.values_list("id", "data"))
+    assert data[refused] == {"user": name}
+    assert data[counted] == {"subject": {"user": name}}
+    assert data[other]["user"] == "eve"
 
 
 def test_another_accounts_user_of_that_name_stays(house):

@@ -9,6 +9,7 @@ from django.db import IntegrityError, connection, transaction
 from accounts.actors import SYSTEM
 from accounts.errors import InvalidBody, NotFound
 from accounts.models import Account, Bot, ChangeRecord
+from accounts.services import update_bot
 from audit.models import DecisionRecord
 from retention import previews, selectors
 from retention.holding import (
@@ -70,6 +71,46 @@ def test_a_hold_keeps_what_it_names_until_it_is_released(house, kind):
     release_hold(hold=placed, actor=SYSTEM, now=house.now)
     house.prune(policy, confirmed=True)
     assert not Conversation.objects.exists()
+
+
+def move(house, bot, **changes):
+    update_bot(bot=bot, changes=changes, actor=SYSTEM, now=house.now)
+
+
+def test_what_leaves_a_held_project_or_user_stays_held(house):
+    project, elsewhere = house.add_project("held"), house.add_project("elsewhere")
+    hold(house, project)
+    owned = hold(house, "ann")
+    joined, own = house.add_bot("joined"), house.add_bot("own", owner="ann")
+    kept = {house.conversation(31, bot=joined).id, house.conversation(31, bot=own).id}
+    eves = house.conversation(31, bot=own, user="eve")
+
+    move(house, joined, project=project)
+    move(house, joined, project=elsewhere)
+    move(house, own, owner="eve", project=project)
+    move(house, own, project=None, name="once more")
+    policy = house.policy()
+
+    run = house.prune(policy, confirmed=True)
+    assert left(Conversation) == kept | {eves.id}
+    assert run is None
+    assert LegalHold.objects.get(id=owned.id).bots == [own.id]
+
+    for placed in selectors.live_holds(house.account, house.now):
+        release_hold(hold=placed, actor=SYSTEM, now=house.now)
+    house.prune(policy, confirmed=True)
+    assert not Conversation.objects.exists()
+
+
+def test_a_users_hold_keeps_nobody_elses_words_with_a_bot_that_was_his(house):
+    bot = house.add_bot("own", owner="ann")
+    hold(house, "ann")
+    move(house, bot, owner="eve")
+    row = house.conversation(31, bot=bot, user="eve")
+
+    house.prune(house.policy(), confirmed=True)
+
+    assert row.id not in left(Conversation)
 
 
 def test_a_hold_ends_by_itself(house):

@@ -57,6 +57,15 @@ def test_d1_one_event_may_cross_several_steps(house):
     assert Delivery.objects.count() == 6
 
 
+def test_d1_an_address_that_is_spelled_twice_gets_one_mail(house):
+    to = ["a@example.com", "B@example.com", "b@Example.com", "A@EXAMPLE.COM"]
+    house.policy(threshold=1, actions={"email": {"to": to}})
+    house.send(tokens=1)
+
+    sent = Delivery.objects.order_by("id").values_list("recipient", flat=True)
+    assert list(sent) == ["a@example.com", "B@example.com"]
+
+
 def test_d1_a_breach_alerts_also_if_no_step_names_it(house):
     house.policy(threshold=100, actions=WARN, alert_steps=[50])
     house.send(tokens=100)
