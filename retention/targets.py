@@ -250,8 +250,9 @@ def due(target: Target, within: Condition) -> str:
 def choose(target: Target, within: Condition, *, onwards: bool) -> str:
     """Return the statement that chooses due rows, the oldest first.
 
-    It returns their ids as text with commas between, and the last one's moment.
-    `onwards`: only what comes after the row (`after_id`, `after_at`).
+    It returns lumps of `lump` rows, in order: their ids as text with commas between,
+    and the last one's moment. `onwards`: only what comes after the row (`after_id`,
+    `after_at`).
     """
     by_age = "," in target.order
     after = ""
@@ -265,8 +266,13 @@ def choose(target: Target, within: Condition, *, onwards: bool) -> str:
         f"SELECT r.id, {target.at} AS at {due(target, within)} AND {target.ready}"
         f" {after} ORDER BY {target.order} LIMIT %(most)s"
     )
-    ids_in_order = f"string_agg(id::text, ',' ORDER BY {'at, ' if by_age else ''}id)"
-    return f"SELECT {ids_in_order}, max(at)::text FROM ({rows}) AS chosen"  # noqa: S608
+    order = "at, id" if by_age else "id"
+    place = f"(row_number() OVER (ORDER BY {order}) - 1) / %(lump)s"
+    return (
+        f"SELECT string_agg(id::text, ',' ORDER BY {order}), max(at)::text"  # noqa: S608
+        f" FROM (SELECT id, at, {place} AS place FROM ({rows}) AS chosen) AS placed"
+        " GROUP BY place ORDER BY place"
+    )
 
 
 def lock(target: Target) -> str:
