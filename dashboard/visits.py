@@ -23,7 +23,7 @@ from django.http import (
     HttpResponseRedirect,
 )
 from django.shortcuts import render as render_template
-from django.urls import reverse
+from django.urls import is_valid_path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as _
@@ -128,6 +128,8 @@ def page(
 ]:
     """Make a view of an account's page out of a function of the visit.
 
+    A GET of what only takes forms leads to the page above it.
+
     `write`: for owners and operators alone. `facts`: not for viewers. `manage`: for
     owners alone.
     """
@@ -141,11 +143,15 @@ def page(
         def answer(
             request: HttpRequest, slug: str, *args: P.args, **kwargs: P.kwargs
         ) -> HttpResponse:
-            if request.method not in allowed:
+            known = request.method in allowed
+            if not known and request.method != "GET":
                 return HttpResponseNotAllowed(sorted(allowed))
             try:
                 visit = _visit(request, slug)
                 _admit(visit, write=write, facts=facts, manage=manage)
+                if not known:
+                    # Where a form is sent to, as after a log-in or a reload.
+                    return HttpResponseRedirect(_above(request.path))
                 with timezone.override(ZoneInfo(visit.account.timezone)):
                     return view(visit, *args, **kwargs)
             except NotFound as error:
@@ -196,6 +202,16 @@ def said(error: DomainError) -> str:
     """Return an error as people read it, with what it says of each field."""
     details = [f"{each['pointer']}: {say(each['detail'])}" for each in error.errors]
     return " ".join([say(error.detail), *details])
+
+
+def _above(path: str) -> str:
+    """Return the nearest address above a path of an account that leads somewhere."""
+    _, app, slug, *rest = path.rstrip("/").split("/")
+    for count in range(len(rest) - 1, 0, -1):
+        above = "/".join(["", app, slug, *rest[:count], ""])
+        if is_valid_path(above):
+            return above
+    return f"/{app}/{slug}/"
 
 
 def _visit(request: HttpRequest, slug: str) -> Visit:

@@ -4,15 +4,17 @@ import logging
 from smtplib import SMTPException
 
 from anymail.exceptions import AnymailError
+from django.conf import settings as django_settings
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from accounts import selectors, services
 from accounts.errors import DomainError
-from accounts.models import Account, Invitation
+from accounts.models import Account, Invitation, Member
 from accounts.services.administration import remove_member, update_account
-from dashboard.account_forms import AccountForm, InviteForm, RoleForm
+from dashboard.account_forms import WEEK_DAYS, AccountForm, InviteForm, RoleForm
 from dashboard.forms import ConfirmForm
 from dashboard.joining import letter, link_of
 from dashboard.visits import Visit, attempt, page, render
@@ -90,20 +92,23 @@ def change_role(visit: Visit, member_id: str) -> HttpResponse:
     """Give a member another role."""
     member = selectors.member(visit.account, member_id)
     form = RoleForm(visit.request.POST)
+    back = visit.address("settings") + "#people"
     if not form.is_valid():
-        return _show(visit)
+        messages.error(visit.request, " ".join(map(str, form.errors["role"])))
+        return HttpResponseRedirect(back)
+    role = Member.Role(form.cleaned_data["role"])
     return attempt(
         visit,
         lambda: services.add_member(
             account=visit.account,
             person=member.person,
-            role=form.cleaned_data["role"],
+            role=role,
             actor=visit.actor,
             now=visit.now,
         ),
         done=_("%(email)s is %(role)s now.")
-        % {"email": member.person.email, "role": form.cleaned_data["role"]},
-        back=visit.address("settings") + "#people",
+        % {"email": member.person.email, "role": role.label},
+        back=back,
     )
 
 
@@ -120,7 +125,7 @@ def remove(visit: Visit, member_id: str) -> HttpResponse:
             visit, "member_remove.html", context, place="settings", status=code
         )
     why = form.cleaned_data["reason"]
-    return attempt(
+    answer = attempt(
         visit,
         lambda: remove_member(
             member=member, actor=visit.actor, now=visit.now, reason=why
@@ -128,6 +133,15 @@ def remove(visit: Visit, member_id: str) -> HttpResponse:
         done=_("%(email)s is no member any more.") % {"email": member.person.email},
         back=visit.address("settings") + "#people",
     )
+    if _is_in(visit):
+        return answer
+    # Who has left themselves sees no page of the account any more.
+    return HttpResponseRedirect(reverse("dashboard:accounts"))
+
+
+def _is_in(visit: Visit) -> bool:
+    mine = selectors.member_by_slug(slug=visit.account.slug, person=visit.person)
+    return mine is not None
 
 
 def _send(visit: Visit, invitation: Invitation) -> None:
@@ -163,12 +177,19 @@ def _show(
         "people": people,
         "invitations": selectors.open_invitations(visit.account, visit.now),
         "holds": live_holds(visit.account, visit.now).count(),
+        "week_day": dict(WEEK_DAYS)[visit.account.week_start],
+        "mail_language": _mail_language(visit.account),
         **_undecided(visit.account),
     }
     bad = (form and form.is_bound) or (invite_form and invite_form.is_bound)
     return render(
         visit, "settings.html", context, place="settings", status=422 if bad else 200
     )
+
+
+def _mail_language(account: Account) -> str:
+    names = dict(django_settings.LANGUAGES)
+    return str(names[account.language or django_settings.LANGUAGE_CODE])
 
 
 def _undecided(account: Account) -> dict[str, int]:

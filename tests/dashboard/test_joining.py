@@ -112,7 +112,13 @@ def test_only_owners_manage(bob, account, role):
 def test_owners_change_roles_and_remove_people(browser, bob, account):
     member = account.members.get(person=bob)
     at = f"{SETTINGS}members/{member.public_id}/"
-    browser.post(f"{at}role/", {"role": "viewer"})
+    told = browser.post(f"{at}role/", {"role": "viewer"}, follow=True)
+    assert b"bob@example.com is Viewer now." in told.content
+    member.refresh_from_db()
+    assert member.role == "viewer"
+    for role in ("emperor", "", "<b>", "\x00"):
+        told = browser.post(f"{at}role/", {"role": role}, follow=True)
+        assert 'class="note bad"' in told.content.decode(), role
     member.refresh_from_db()
     assert member.role == "viewer"
     wrong = browser.post(f"{at}remove/", {"name": "somebody", "reason": "left"})
@@ -120,6 +126,24 @@ def test_owners_change_roles_and_remove_people(browser, bob, account):
     browser.post(f"{at}remove/", {"name": bob.email, "reason": "left"})
     assert not account.members.filter(person=bob).exists()
     assert logged_in(bob).get("/app/acme/").status_code == 404
+
+
+def test_an_owner_who_leaves_is_led_to_their_accounts(browser, bob, account):
+    member = account.members.get(person=bob)
+    at = f"{SETTINGS}members/{member.public_id}/"
+    browser.post(f"{at}role/", {"role": "owner"})
+    typed = {"name": bob.email, "reason": "another job"}
+    answer = logged_in(bob).post(f"{at}remove/", typed)
+    assert (answer.status_code, answer.url) == (302, "/app/")
+    assert not account.members.filter(person=bob).exists()
+
+
+def test_readers_are_told_what_owners_set(as_role, account):
+    account.week_start, account.language = 7, "de"
+    account.save()
+    page = as_role("viewer").get(SETTINGS).content.decode()
+    assert "<dd>Sunday</dd>" in page
+    assert "<dd>Deutsch</dd>" in page
 
 
 def test_the_last_owner_stays(browser, alice, account):

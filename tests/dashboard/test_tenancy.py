@@ -4,6 +4,7 @@ import pytest
 from django.test import Client
 
 from accounts.models import Bot, Member
+from policies.models import Block
 from tests.dashboard.addresses import facts_pages, plain_pages, writing_pages
 from tests.dashboard.conftest import logged_in
 
@@ -118,8 +119,38 @@ def test_a_viewer_sees_no_decisions_on_the_page_of_a_bot(as_role, bot):
 
 
 def test_a_get_changes_nothing(browser, bot):
-    address = f"/app/acme/bots/{bot.public_id}/block/"
-    assert browser.get(address).status_code == 405
+    at = f"/app/acme/bots/{bot.public_id}/"
+    answer = browser.get(f"{at}block/")
+    assert (answer.status_code, answer.url) == (302, at)
+    assert not Block.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("address", "above"),
+    [
+        ("settings/save/", "settings/"),
+        ("start/key/", "start/"),
+        ("policies/{0}/restore/1/", "policies/{0}/"),
+        ("policies/new/usage/slide/1/", "policies/new/usage/"),
+        ("retention/policies/{0}/pause/", "retention/policies/{0}/"),
+        ("deliveries/dlv_0/resend/", ""),
+        ("sample/remove/", "sample/"),
+        ("sample/", ""),
+    ],
+)
+def test_a_forms_target_leads_to_its_page(browser, policy, address, above):
+    """As after a log-in that a form was sent to, or a reload."""
+    at = "/app/acme/" + address.format(policy.public_id)
+    answer = browser.get(at)
+    assert answer.status_code == 302
+    assert answer.url == "/app/acme/" + above.format(policy.public_id)
+    assert browser.put(at).status_code == 405
+
+
+def test_a_forms_target_tells_others_nothing(as_role, charlie, bot):
+    at = f"/app/acme/bots/{bot.public_id}/block/"
+    assert as_role(Member.Role.VIEWER).get(at).status_code == 403
+    assert logged_in(charlie).get(at).status_code == 404
 
 
 def test_readers_of_an_empty_account_are_told_who_may(as_role):

@@ -32,10 +32,10 @@ def look_at(look: Look, path: str, dresses) -> None:
     """Check a path if it is a page; a form's target and a fragment are none."""
     request = look.page.context.request
     answer = request.get(look.origin + path, max_redirects=0)
-    if answer.status in (204, 405):
+    led = answer.headers.get("location", "")
+    if answer.status in (204, 405) or (led and path.startswith(led)):
         return
     if answer.status != UNHAPPY.get(path, 200):
-        led = answer.headers.get("location", "")
         look.wrong.append(f"{path}: answers {answer.status} {led}")
     elif "<html" in answer.text()[:200]:
         look.visit(path, *dresses)

@@ -113,3 +113,12 @@ def test_all_policies_of_a_page_are_chosen_at_once(demo):
     demo.get_by_role("button", name="Look over").click()
     demo.get_by_role("heading", name="Switch", level=1).wait_for()
     assert boxes.count() == listed - 1
+
+
+def test_a_second_click_sends_nothing_again(site, demo):
+    demo.goto(f"{site.url}/app/demo/bots/new/")
+    demo.fill("#id_name", "Clicked twice")
+    demo.locator("form.card button.main").dblclick()
+    demo.wait_for_url("**/bots/bot_*/")
+    demo.goto(f"{site.url}/app/demo/bots/?q=Clicked+twice")
+    assert demo.get_by_role("link", name="Clicked twice").count() == 1
