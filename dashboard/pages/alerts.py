@@ -1,6 +1,6 @@
 """The inbox of alerts, and an alert with its picture and what was sent about it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -54,6 +54,7 @@ AFTER: Final = timedelta(minutes=2)
 CHOICES: Final = 500
 # Of how many policies the nearest is looked for.
 NEAR: Final = 100
+_NO_NAMES: Final[Mapping[str, str]] = {}
 
 
 class InboxForm(forms.Form):
@@ -65,11 +66,15 @@ class InboxForm(forms.Form):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An alert with the picture of its crossing, if it is about an amount."""
+    """An alert with the picture of its crossing, if it is about an amount.
+
+    `subject` says whom the counter is about; empty for everyone.
+    """
 
     alert: Alert
     drawn: charts.Gauge | None
     asleep: bool
+    subject: str = ""
 
     @property
     def title(self) -> str:
@@ -101,7 +106,7 @@ def listing(visit: Visit) -> HttpResponse:
     shown = page_of(found, visit.request)
     context = {
         "page": shown,
-        "rows": [_row(each, visit.now) for each in shown.rows],
+        "rows": _rows(visit, shown.rows),
         "state": state,
         "states": STATES,
         "spans": SPANS.items(),
@@ -220,12 +225,21 @@ def _form(visit: Visit) -> InboxForm:
     return form
 
 
-def _row(alert: Alert, now: datetime) -> Row:
-    asleep = alert.is_snoozed(now)
+def _rows(visit: Visit, shown: Sequence[Alert]) -> list[Row]:
+    named = {field for alert in shown for field, _value in alert.subject}
+    names: dict[str, str] = {}
+    if "bot" in named:
+        known = account_selectors.bots(visit.account, include_archived=True)
+        names = {bot.public_id: bot.name for bot in known[:CHOICES]}
+    return [_row(alert, visit.now, names) for alert in shown]
+
+
+def _row(alert: Alert, now: datetime, names: Mapping[str, str] = _NO_NAMES) -> Row:
+    asleep, subject = alert.is_snoozed(now), subject_text(alert.subject, names)
     if alert.used is None or alert.threshold is None:
-        return Row(alert, None, asleep)
+        return Row(alert, None, asleep, subject)
     drawn = charts.gauge(used=alert.used, held=0, threshold=alert.threshold)
-    return Row(alert, drawn, asleep)
+    return Row(alert, drawn, asleep, subject)
 
 
 def _nearest(visit: Visit) -> Dial | None:

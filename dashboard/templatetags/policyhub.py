@@ -176,6 +176,13 @@ def said(text: str) -> str:
     return say(text)
 
 
+@register.filter
+def beside(text: str, name: str) -> str:
+    """Leave out the name in front of a text that stands beside that name already."""
+    rest = text.removeprefix(f"{name}: ")
+    return rest[:1].upper() + rest[1:]
+
+
 @register.simple_tag
 def rule(document: Mapping[str, Any], names: Mapping[str, str] | None = None) -> str:
     """Say a policy's rule in one sentence."""

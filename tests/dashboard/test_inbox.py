@@ -25,6 +25,9 @@ def test_an_alert_goes_from_open_to_acknowledged_to_resolved(browser, account, c
     page = shown(browser)
     assert alert.public_id in page
     assert "1,000 of 1,000 tokens · 100&nbsp;%" in page
+    assert "tokens used" not in page  # it stands beside the picture
+    said = shown(browser, f"{alert.public_id}/")
+    assert '<p class="lead">1,000 of 1,000 tokens used</p>' in said
     answer = browser.post(f"{AT}{alert.public_id}/ack/", {"back": "list"})
     assert answer.url == AT
     assert alert.public_id not in shown(browser)
@@ -33,6 +36,13 @@ def test_an_alert_goes_from_open_to_acknowledged_to_resolved(browser, account, c
     assert alert.public_id not in shown(browser, "?state=acknowledged")
     assert alert.public_id in shown(browser, "?state=resolved")
     assert alert.public_id in shown(browser, "?state=all")
+
+
+def test_an_alert_says_whom_it_is_about(browser, account, bot, crossed):
+    alert = account.alerts.get(step=100)
+    subject = [["user", "u-7"], ["bot", bot.public_id], ["model", None]]
+    Alert.objects.filter(id=alert.id).update(subject=subject)
+    assert f"user u-7, bot {bot.name}, no model" in shown(browser)
 
 
 def test_filters_are_in_the_address(browser, account, crossed, policy):
