@@ -2,19 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 
 Row = TypeVar("Row", bound=Model)
 PAGE: Final = 25
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_TICK: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
-    """Some rows of a list, newest first, and where it goes on.
+    """Some rows of a list, newest or latest first, and where it goes on.
 
     `older` is the query string of the next page, `newest` that of the first one.
     """
@@ -45,8 +48,37 @@ def page_of(
     shown = shown[:size]
     return Page(
         rows=shown,
-        older=_address(request, shown[-1].pk) if more else "",
-        newest=_address(request, None) if after is not None else "",
+        older=_address(request, str(shown[-1].pk)) if more else "",
+        newest=_address(request) if after is not None else "",
+    )
+
+
+def page_by_moment(
+    found: QuerySet[Row, Any], request: HttpRequest, moment: str, *, size: int = PAGE
+) -> Page[Row]:
+    """Return the page that the address asks for: rows by a moment, the latest first.
+
+    `moment` names the column; of rows with the same one the newest is first. A row
+    whose moment comes later meanwhile is on the first page, and none is left out.
+    """
+    cursor = _moment_cursor(request)
+    rows = found.order_by(f"-{moment}", "-id")
+    if cursor is not None:
+        at, after = cursor
+        earlier = Q(**{f"{moment}__lt": at}) | Q(id__lt=after)
+        # The first condition alone lets the index begin where the page does.
+        rows = rows.filter(earlier, **{f"{moment}__lte": at})
+    shown = list(rows[: size + 1])
+    more = len(shown) > size
+    shown = shown[:size]
+    older = ""
+    if more:
+        ticks = (getattr(shown[-1], moment) - _EPOCH) // _TICK
+        older = _address(request, f"{ticks}_{shown[-1].pk}")
+    return Page(
+        rows=shown,
+        older=older,
+        newest=_address(request) if cursor is not None else "",
     )
 
 
@@ -57,11 +89,19 @@ def _cursor(request: HttpRequest) -> UUID | None:
         return None
 
 
-def _address(request: HttpRequest, after: UUID | None) -> str:
+def _moment_cursor(request: HttpRequest) -> tuple[datetime, UUID] | None:
+    ticks, _, key = request.GET.get("after", "").partition("_")
+    try:
+        return _EPOCH + int(ticks) * _TICK, UUID(key)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _address(request: HttpRequest, after: str = "") -> str:
     query = request.GET.copy()
     query.pop("after", None)
-    if after is not None:
-        query["after"] = str(after)
+    if after:
+        query["after"] = after
     return f"?{query.urlencode()}"
 
 

@@ -9,7 +9,7 @@ from django.utils.translation import gettext
 from accounts.errors import DomainError, NotFound
 from accounts.selectors import bots
 from dashboard.forms import ReasonForm
-from dashboard.paging import page_of
+from dashboard.paging import page_by_moment
 from dashboard.talk_filters import talks_found, talks_sought
 from dashboard.visits import Visit, page, render, said
 from retention.held import held_conversations
@@ -23,10 +23,11 @@ CHOICES: Final = 500
 
 @page()
 def listing(visit: Visit) -> HttpResponse:
-    """List the conversations, the newest first, and say which ones are held."""
+    """List the conversations, the last active first, and say which ones are held."""
     known = list(bots(visit.account, include_archived=True)[:CHOICES])
     asked = talks_sought(visit.request.GET, known)
-    shown = page_of(talks_found(visit.account, asked), visit.request)
+    found = talks_found(visit.account, asked)
+    shown = page_by_moment(found, visit.request, "last_activity_at")
     keys = [each.pk for each in shown.rows]
     context = {
         "page": shown,

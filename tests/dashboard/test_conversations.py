@@ -1,5 +1,6 @@
 """Conversations are found, shown held, and deleted after asking."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -53,8 +54,51 @@ def test_conversations_are_found(browser, talk, bot, now):
     assert 'href="?user=u%201%26x"' in browser.get(AT).content.decode()
 
 
+def test_the_last_active_is_first_and_none_is_left_out(browser, account, bot, now):
+    """Many are imported in one moment; one speaks again while somebody reads on."""
+    day = timedelta(days=1)
+    talks = [
+        create_conversation(
+            account=account,
+            bot=bot,
+            title=f"Talk-{number:02}",
+            last_activity_at=now - (1 if number < 30 else 2) * day,
+            now=now,
+        )
+        for number in range(40)
+    ]
+    append_message(conversation=talks[39], role="user", text="x", now=now)
+
+    def read(address):
+        text = browser.get(address).content.decode()
+        titles = re.findall(r"Talk-(\d\d)<", text)
+        onward = re.search(r'href="(\?[^"]*after=[^"]*)" rel="next"', text)
+        return titles, onward and AT + onward[1].replace("&amp;", "&")
+
+    first, onward = read(f"{AT}?bot={bot.public_id}")
+    assert first == ["39", *(f"{number:02}" for number in range(29, 5, -1))]
+    append_message(conversation=talks[2], role="user", text="x", now=now)
+    second, end = read(onward)
+    rest = [5, 4, 3, 1, 0, *range(38, 29, -1)]
+    assert second == [f"{number:02}" for number in rest]
+    assert end is None
+    assert read(AT)[0][:2] in (["02", "39"], ["39", "02"])
+
+
 @pytest.mark.parametrize(
-    "query", ["from=x", "to=0001-01-01", "to=9999-12-31", "user=%00", "from=2026-02-31"]
+    "query",
+    [
+        "from=x",
+        "to=0001-01-01",
+        "to=9999-12-31",
+        "user=%00",
+        "from=2026-02-31",
+        "after=x",
+        "after=1_x",
+        "after=999999999999999999999_019abd2e-7d3c-7000-8000-000000000000",
+        "after=-62135596800000000_019abd2e-7d3c-7000-8000-000000000000",
+        "after=253402300799999999_019abd2e-7d3c-7000-8000-000000000000",
+    ],
 )
 def test_odd_filters_do_no_harm(browser, talk, query):
     assert browser.get(f"{AT}?{query}").status_code == 200
