@@ -17,7 +17,7 @@ from django.db.models import Exists, OuterRef, Q
 
 from accounts import ids
 from accounts.models import Account
-from alerts import bodies, event_types, hooks
+from alerts import bodies, event_types, hooks, wording
 from alerts.models import Alert, Delivery, MailHour, Notice, Webhook
 
 LEASE = timedelta(seconds=60)
@@ -103,7 +103,9 @@ def _notices_of(alert: Alert, *, named: bool, now: datetime) -> list[Notice]:
     data, key = bodies.of_alert(alert), str(alert.id)
     told = []
     if alert.announced == Alert.Announced.NOTHING:
-        opened = {**data, "state": _first_state(alert), "resolved_at": None}
+        opened = {**data, "state": _first_state(alert)}
+        if opened["state"] != Alert.State.RESOLVED:
+            opened["resolved_at"] = None
         told.append((event_types.ALERT_OPENED, opened, alert.created_at))
         if _is_trigger(alert) and (alert.enforced or named):
             told.append((event_types.POLICY_TRIGGERED, opened, alert.created_at))
@@ -121,7 +123,10 @@ def _is_trigger(alert: Alert) -> bool:
 
 
 def _first_state(alert: Alert) -> str:
-    warned = alert.kind == "limit" and alert.step < 100
+    if alert.kind == wording.UNBLOCK:
+        return Alert.State.RESOLVED
+    early = alert.kind == wording.LIMIT and alert.step < 100
+    warned = early or alert.kind == wording.FORECAST
     return Alert.State.WARNING if warned else Alert.State.BREACHED
 
 

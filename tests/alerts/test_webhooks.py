@@ -81,6 +81,22 @@ def test_an_alert_reaches_an_endpoint_signed(opened, register, sink):
         Verifier("whsec_" + "A" * 44).verify(request.body, request.headers)
 
 
+def test_an_endpoint_hears_the_state_that_an_alert_opened_in(opened, register, sink):
+    register("alert.opened")
+    opened(1, kind="forecast", state="warning")
+    opened(2, kind="unblock", state="resolved", resolved_at=NOW)
+    opened(3, step=50, state="resolved", resolved_at=NOW)
+    run()
+
+    told = [json.loads(each.body)["data"] for each in sink.received]
+    found = {row["kind"]: (row["state"], bool(row["resolved_at"])) for row in told}
+    assert found == {
+        "forecast": ("warning", False),
+        "unblock": ("resolved", True),
+        "limit": ("warning", False),
+    }
+
+
 def test_an_endpoint_hears_of_what_it_wants_once(opened, register, sink):
     webhook, _ = register("policy.triggered", "alert.resolved")
     alert = opened(recipients=[("webhook", webhook.public_id)])
