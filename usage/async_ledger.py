@@ -11,24 +11,29 @@ within a second (CONTRACT C10). The next call tries again.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
-from datetime import datetime
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 import psycopg
 
-from accounts.errors import CounterFull, DomainError, Overloaded, Unavailable
+from accounts.errors import DomainError, Overloaded, Unavailable
 from usage import crashpoints, metrics, statements
-from usage.batch import Decided, Overdue, batch
+from usage.batch import Decided, Overdue, Steps, batch
 from usage.drivers import RETRIED, InDoubt, drive_async
 from usage.entries import Item, Outcome
 from usage.failing_open import OpenAnswers
 from usage.lookups import LONGEST_SECONDS, PATIENCE_SECONDS, is_reachable
 from usage.rulebook import Rulebooks
+from usage.statements import Statement
+from usage.waiters import Taken, Waiter, fail, hand_out, told
 from usage.work import Restart
 
 _LOG = logging.getLogger(__name__)
 _ATTEMPTS = 6
+# What was worked out ahead and then had to wait longer is worked out again.
+_FRESH = timedelta(milliseconds=20)
 SESSION = (
     "SET TIME ZONE 'UTC'",
     # A transaction whose lane is gone must not keep its locks.
@@ -48,20 +53,22 @@ SESSION = (
 )
 
 
-class Waiter(Protocol):
-    """Who waits for an outcome; a future is one."""
+class _Ready(NamedTuple):
+    """A batch that is worked out up to its first statements."""
 
-    def done(self) -> bool:
-        """Whether it waits no more."""
-
-    def set_result(self, result: Outcome, /) -> None:
-        """Hand out the answers."""
-
-    def set_exception(self, exception: BaseException, /) -> None:
-        """Tell why there are none."""
+    taken: Taken
+    now: datetime
+    steps: Steps
+    first: list[Statement]
 
 
-_Taken = list[tuple[Item, Waiter]]
+@dataclass(slots=True)
+class _Flight:
+    """An attempt that is under way, by the loop's clock in seconds."""
+
+    begun: float
+    # When the database was last asked, beside it, whether it is there.
+    asked: float = 0.0
 
 
 class AsyncLedger:
@@ -84,6 +91,9 @@ class AsyncLedger:
         self._open_answers = open_answers
         self._waiting: deque[tuple[Item, Waiter]] = deque()
         self._arrived = asyncio.Event()
+        self._taken: Taken = []
+        self._ready: _Ready | None = None
+        self._flight: _Flight | None = None
         self._database: psycopg.AsyncConnection[Any] | None = None
         self._abandoned: set[asyncio.Task[Any]] = set()
 
@@ -100,7 +110,8 @@ class AsyncLedger:
     @property
     def is_full(self) -> bool:
         """Whether too many wait for one more."""
-        return len(self._waiting) >= self._queue_max
+        ready = 0 if self._ready is None else len(self._ready.taken)
+        return len(self._waiting) + ready >= self._queue_max
 
     def put(self, item: Item, answered: Waiter) -> None:
         """Put one caller's request into the next batch. Raises Overloaded."""
@@ -114,33 +125,82 @@ class AsyncLedger:
         """Run batches until cancelled. One is in flight at a time."""
         try:
             while True:
-                await self._arrived.wait()
-                self._arrived.clear()
-                while self._waiting:
-                    await self._next_batch()
+                worker = asyncio.ensure_future(self._work())
+                try:
+                    await self._watch(worker)
+                except BaseException:
+                    worker.cancel()
+                    self._keep(worker)
+                    raise
+                self._abandon(worker)
+                await self._refuse(self._all_waiting(), Unavailable(retry_after=1))
         finally:
             await self._disconnect()
 
+    async def _work(self) -> None:
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            while self._waiting or self._ready is not None:
+                await self._next_batch()
+
     async def _next_batch(self) -> None:
-        taken: _Taken = []
+        ready, self._ready = self._ready, None
+        if ready is not None and self._clock() - ready.now > _FRESH:
+            self._waiting.extendleft(reversed(ready.taken))
+            ready = None
+        self._taken = self._take() if ready is None else ready.taken
+        try:
+            await self._answer(self._taken, ready)
+        except Unavailable as error:
+            # Whoever waits behind it would wait for the same thing.
+            await self._refuse(self._all_waiting(), error)
+        else:
+            await self._replay()
+
+    def _take(self) -> Taken:
+        taken: Taken = []
         size = 0
         while self._waiting and size < self._batch_max:
             taken.append(self._waiting.popleft())
             size += len(taken[-1][0].requests)
-        try:
-            await self._answer(taken)
-        except Unavailable as error:
-            # Whoever waits behind it would wait for the same thing.
-            taken += self._waiting
-            self._waiting.clear()
-            await self._refuse(taken, error)
-        else:
-            await self._replay()
+        return taken
 
-    async def _answer(self, taken: _Taken) -> None:
+    def _all_waiting(self) -> Taken:
+        """Take everybody who waits, whose batch is in flight or who is behind it."""
+        ready = [] if self._ready is None else self._ready.taken
+        everybody = [*self._taken, *ready, *self._waiting]
+        self._ready = None
+        self._taken = []
+        self._waiting.clear()
+        return everybody
+
+    async def _prepare(self) -> None:
+        """Work the next batch out while PostgreSQL commits this one.
+
+        PostgreSQL then begins with it at once. What it assumes may be old by then, as
+        it may be at any time before its locks are held.
+        """
+        # Who has asked meanwhile comes along.
+        await asyncio.sleep(0)
+        if self._ready is not None or not self._waiting:
+            return
+        taken, now = self._take(), self._clock()
+        try:
+            if sum(len(item.requests) for item, _ in taken) <= self._batch_max:
+                steps = batch([i for i, _ in taken], books=self._books, now=now)
+                self._ready = _Ready(taken, now, steps, next(steps))
+        except Exception:  # noqa: BLE001 (it is met again, and told, in its own time)
+            _LOG.debug("a batch could not be worked out ahead", exc_info=True)
+        if self._ready is None:
+            self._waiting.extendleft(reversed(taken))
+        else:
+            metrics.AHEAD.inc()
+
+    async def _answer(self, taken: Taken, ready: _Ready | None = None) -> None:
         """Run a batch and hand its answers out; retry one that fails by halves."""
         try:
-            decided = await self._run([item for item, _ in taken])
+            decided = await self._run([item for item, _ in taken], ready)
         except Unavailable:
             raise
         except Exception as error:  # noqa: BLE001 (the loop outlives any one batch)
@@ -152,19 +212,19 @@ class AsyncLedger:
                 return
             if not isinstance(error, DomainError):
                 _LOG.error("an entry failed its batch", exc_info=error)
-            _fail(taken, _told(error))
+            fail(taken, told(error))
         else:
             metrics.BATCHES.inc()
             metrics.ENTRIES.inc(sum(len(item.requests) for item, _ in taken))
-            if self._waiting:
+            answers = zip(taken, decided.outcomes, strict=True)
+            if self._waiting or self._ready is not None:
                 # While PostgreSQL begins with the next batch.
-                loop = asyncio.get_running_loop()
-                loop.call_soon(_hand_out, taken, decided.outcomes)
+                asyncio.get_running_loop().call_soon(hand_out, answers)
             else:
-                _hand_out(taken, decided.outcomes)
+                hand_out(answers)
             crashpoints.reach("batch-answered")
 
-    async def _refuse(self, taken: _Taken, error: Unavailable) -> None:
+    async def _refuse(self, taken: Taken, error: Unavailable) -> None:
         """Answer those who have waited in vain; some policies let calls pass (C10)."""
         metrics.UNAVAILABLE.inc()
         waiting = [(item, answered) for item, answered in taken if not answered.done()]
@@ -190,15 +250,15 @@ class AsyncLedger:
                 _LOG.warning("what was let through is not recorded yet: %s", error)
                 await self._disconnect()
 
-    async def _run(self, items: Sequence[Item]) -> Decided:
+    async def _run(self, items: Sequence[Item], ready: _Ready | None = None) -> Decided:
         ahead: list[Item] = []
         raced = False
         # One moment for all attempts: else holds would go overdue between two of them,
         # and each would have to be run again for the ones that have just done so.
-        now = self._clock()
+        now = self._clock() if ready is None else ready.now
         for _ in range(_ATTEMPTS):
             try:
-                decided = await self._watched(self._attempt([*ahead, *items], now))
+                decided = await self._attempt([*ahead, *items], now, ready)
             except Overdue as overdue:
                 ahead += overdue.items
             except (Restart, *RETRIED) as again:
@@ -216,20 +276,31 @@ class AsyncLedger:
                 raise Unavailable(retry_after=1) from lost
             else:
                 return decided._replace(outcomes=decided.outcomes[len(ahead) :])
+            ready = None
         raise Unavailable(retry_after=1)
 
-    async def _attempt(self, items: list[Item], now: datetime) -> Decided:
+    async def _attempt(
+        self, items: list[Item], now: datetime, ready: _Ready | None
+    ) -> Decided:
         """Run one transaction; if its end is unknown, ask the database what it was."""
-        database = await self._connect()
-        steps = batch(items, books=self._books, now=now)
+        flight = self._flight = _Flight(asyncio.get_running_loop().time())
         try:
-            decided = await drive_async(database, steps)
+            database = await self._connect()
+            if ready is None:
+                steps = batch(items, books=self._books, now=now)
+                first = next(steps)
+            else:
+                steps, first = ready.steps, ready.first
+            decided = await drive_async(database, steps, first, self._prepare)
         except InDoubt as doubt:
             await self._disconnect()
             metrics.IN_DOUBT.inc()
             if await self._committed(doubt.decided):
                 return doubt.decided
             raise Restart from doubt
+        finally:
+            if self._flight is flight:
+                self._flight = None
         crashpoints.reach("batch-committed")
         return decided
 
@@ -262,30 +333,30 @@ class AsyncLedger:
         found = await database.execute(statements.WITNESSES[table], [row_id])
         return await found.fetchone() is not None
 
-    async def _watched(self, attempt: Coroutine[Any, Any, Decided]) -> Decided:
-        """Wait for a batch as long as the database can be reached beside it."""
-        task = asyncio.ensure_future(attempt)
-        waited = 0.0
+    async def _watch(self, worker: asyncio.Task[None]) -> None:
+        """Return when a batch takes its time and the database cannot be reached."""
+        loop = asyncio.get_running_loop()
         while True:
-            try:
-                await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
-            except asyncio.CancelledError:
-                task.cancel()
-                raise
-            if task.done():
-                return task.result()
-            waited += PATIENCE_SECONDS
-            if waited > LONGEST_SECONDS or not await is_reachable(self._conninfo):
-                if task.done():
-                    return task.result()
-                self._abandon(task)
-                raise Unavailable(retry_after=1)
+            flight, seen = self._flight, loop.time()
+            since = seen if flight is None else max(flight.begun, flight.asked)
+            wait = max(0.0, since + PATIENCE_SECONDS - seen)
+            await asyncio.wait({worker}, timeout=wait)
+            if worker.done():
+                worker.result()
+            if flight is None or self._flight is not flight:
+                continue
+            is_long = loop.time() - flight.begun > LONGEST_SECONDS
+            is_lost = is_long or not await is_reachable(self._conninfo)
+            if is_lost and self._flight is flight:
+                return
+            flight.asked = loop.time()
 
-    def _abandon(self, task: asyncio.Task[Any]) -> None:
+    def _abandon(self, worker: asyncio.Task[None]) -> None:
         """Leave a batch that hangs, and its connection, to themselves."""
         database, self._database = self._database, None
-        task.cancel()
-        self._keep(task)
+        self._flight = None
+        worker.cancel()
+        self._keep(worker)
         if database is not None:
             self._keep(asyncio.ensure_future(database.close()))
 
@@ -314,25 +385,3 @@ class AsyncLedger:
         database, self._database = self._database, None
         if database is not None:
             await database.close()
-
-
-def _hand_out(taken: _Taken, outcomes: Sequence[Outcome]) -> None:
-    for (_, answered), outcome in zip(taken, outcomes, strict=True):
-        if not answered.done():
-            answered.set_result(outcome)
-
-
-def _told(error: Exception) -> DomainError:
-    """Return what the caller of an entry is told that fails by itself."""
-    if isinstance(error, DomainError):
-        return error
-    # Whatever the database cannot hold will not fit the next time either.
-    if isinstance(error, psycopg.errors.NumericValueOutOfRange):
-        return CounterFull()
-    return Unavailable()
-
-
-def _fail(taken: _Taken, error: DomainError) -> None:
-    for _, answered in taken:
-        if not answered.done():
-            answered.set_exception(error)

@@ -1,7 +1,7 @@
 """The two drivers of the ledger's batches: a few lines of I/O each, no decisions."""
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
 from typing import Any, TypeVar
 
 import psycopg
@@ -53,17 +53,21 @@ def drive(steps: Generator[list[Statement], Any, Result]) -> Result:
 async def drive_async(
     database: psycopg.AsyncConnection[Any],
     steps: Generator[list[Statement], Any, Decided],
+    first: list[Statement],
+    meanwhile: Callable[[], Awaitable[None]],
 ) -> Decided:
     """Run one batch in one transaction of an autocommit connection.
 
+    `first` is what `steps` asked for first; `meanwhile` is done while PostgreSQL
+    commits.
     Raises InDoubt if the connection is lost when everything but COMMIT is done.
     """
     wire = Wire(database)
     decided: Decided | None = None
     try:
         wire.begin()
-        decided = await _run(wire, steps)
-        await wire.commit()
+        decided = await _run(wire, steps, first)
+        await wire.commit(meanwhile)
     except asyncio.CancelledError:
         wire.close()
         raise
@@ -79,11 +83,15 @@ async def drive_async(
     return decided
 
 
-async def _run(wire: Wire, steps: Generator[list[Statement], Any, Decided]) -> Decided:
-    reply: Reply | None = None
+async def _run(
+    wire: Wire,
+    steps: Generator[list[Statement], Any, Decided],
+    first: list[Statement],
+) -> Decided:
+    reply = await wire.ask(first)
     while True:
         try:
-            wanted = next(steps) if reply is None else steps.send(reply)
+            wanted = steps.send(reply)
         except StopIteration as done:
             decided: Decided = done.value
             return decided

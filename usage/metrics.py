@@ -4,6 +4,9 @@ from prometheus_client import Counter, Gauge
 
 BATCHES = Counter("policyhub_ledger_batches", "Transactions that were committed.")
 ENTRIES = Counter("policyhub_ledger_entries", "Calls, events and releases answered.")
+AHEAD = Counter(
+    "policyhub_ledger_ahead", "Batches worked out while the one before was committed."
+)
 RESTARTS = Counter("policyhub_ledger_restarts", "Batches run again on newer rules.")
 RETRIES = Counter(
     "policyhub_ledger_retries", "Batches run again after a deadlock (40P01, 40001)."

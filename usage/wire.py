@@ -8,7 +8,7 @@ own loaders, so they are the same ones.
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -77,10 +77,13 @@ class Wire:
         rows = iter(await self._answers())
         return [next(rows) if statement.rows else None for statement in wanted]
 
-    async def commit(self) -> None:
-        """Commit what was sent, and wait for it."""
+    async def commit(self, meanwhile: Callable[[], Awaitable[None]]) -> None:
+        """Commit what was sent, and wait for it; `meanwhile` is done while it is."""
         self._send(COMMIT)
-        await self._answers()
+        self._pg.pipeline_sync()
+        self._pg.flush()
+        await meanwhile()
+        await self._replies()
         self._pg.exit_pipeline_mode()
 
     async def give_up(self) -> None:
@@ -120,6 +123,9 @@ class Wire:
     async def _answers(self) -> list[Sequence[Any]]:
         """Wait for everything sent; return the rows of those whose rows are wanted."""
         self._pg.pipeline_sync()
+        return await self._replies()
+
+    async def _replies(self) -> list[Sequence[Any]]:
         unanswered, self._unanswered = self._unanswered, []
         results = await self._results()
         failed = next((r for r in results if r.status in _FAILED), None)

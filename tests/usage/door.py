@@ -17,6 +17,8 @@ class Door:
         self.conninfo = make_conninfo(conninfo, host=str(folder))
         self.mode = "open"
         self.cut_commit = False
+        # If set, what tells of a commit waits here.
+        self.held_commit = None
         self.tasks = set()
         self.server = None
         self.writers = set()
@@ -69,6 +71,8 @@ class Door:
                     self.cut_commit = False
                     self._break()
                     return
+                if self.held_commit and is_answer and b"COMMIT" in data:
+                    await self.held_commit.wait()
                 while self.mode == "silent":
                     await asyncio.sleep(0.05)
                 writer.write(data)

@@ -1,6 +1,7 @@
 """The event loop's ledger when the database is gone, hangs, or is lost in COMMIT."""
 
 import asyncio
+from datetime import datetime
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -15,6 +16,7 @@ from api.lane import lane_conninfo
 from audit.models import DecisionRecord
 from tests.usage.door import Door
 from tests.usage.house import House
+from usage import metrics
 from usage.async_ledger import AsyncLedger
 from usage.batch import Decided
 from usage.entries import CallerKey, CallIn, EventIn, Item
@@ -71,6 +73,22 @@ async def ledger(door, spool):
 
 def ask(house, key, **fields):
     return Item(house.account.id, [CallIn(bot=house.bot.public_id, **fields)], key)
+
+
+def worked_out_ahead():
+    return metrics.AHEAD._value.get()
+
+
+async def two_at_a_held_commit(ledger, door, house, key):
+    """One call is committed and has not heard of it; the next is worked out."""
+    door.held_commit, before = asyncio.Event(), worked_out_ahead()
+    first = asyncio.ensure_future(ledger.submit(ask(house, key)))
+    while ledger._flight is None:
+        await asyncio.sleep(0)
+    second = asyncio.ensure_future(ledger.submit(ask(house, key)))
+    while worked_out_ahead() == before:
+        await asyncio.sleep(0.01)
+    return first, second
 
 
 async def body_of(ledger, item):
@@ -214,6 +232,66 @@ async def test_a_full_queue_refuses_at_once(door, house, key):
     with pytest.raises(Overloaded):
         await made.submit(ask(house, key))
     waiting.cancel()
+
+
+async def test_what_was_worked_out_ahead_sees_an_edit_since(door, house, key):
+    moment = utc_now()
+    made = AsyncLedger(
+        conninfo=door.conninfo, clock=lambda: moment, batch_max=9, queue_max=9
+    )
+    task = asyncio.create_task(made.serve())
+    await made.submit(ask(house, key))
+    first, second = await two_at_a_held_commit(made, door, house, key)
+    restarts = metrics.RESTARTS._value.get()
+    await in_thread(house.policy)(threshold=0)
+    door.held_commit.set()
+    bodies = [(await answer).answers[0].body for answer in (first, second)]
+
+    assert [body["allowed"] for body in bodies] == [True, False]
+    assert metrics.RESTARTS._value.get() == restarts + 1
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_what_waited_too_long_is_worked_out_again(ledger, door, house, key):
+    await ledger.submit(ask(house, key))
+    first, second = await two_at_a_held_commit(ledger, door, house, key)
+    since = utc_now()
+    await asyncio.sleep(0.05)
+    door.held_commit.set()
+    await first
+    body = (await second).answers[0].body
+
+    assert datetime.fromisoformat(body["created_at"]) > since
+
+
+async def test_who_waits_behind_a_commit_that_hangs_is_told(ledger, door, house, key):
+    await in_thread(house.policy)()
+    await ledger.submit(ask(house, key))
+    waiting = await two_at_a_held_commit(ledger, door, house, key)
+    door.hang()
+    answers = await asyncio.gather(*waiting, return_exceptions=True)
+
+    assert all(isinstance(answer, Unavailable) for answer in answers)
+    door.mode = "open"
+    door.held_commit.set()
+    assert (await body_of(ledger, ask(house, key)))["allowed"] is True
+
+
+async def test_a_bad_entry_that_was_worked_out_ahead_fails_alone(
+    ledger, door, house, key
+):
+    await ledger.submit(ask(house, key))
+    first, second = await two_at_a_held_commit(ledger, door, house, key)
+    event = EventIn(bot=house.bot.public_id, tokens="many")
+    bad = asyncio.ensure_future(ledger.submit(Item(house.account.id, [event], key)))
+    good = asyncio.ensure_future(ledger.submit(ask(house, key)))
+    await asyncio.sleep(0)
+    door.held_commit.set()
+    answers = await asyncio.gather(first, second, bad, good, return_exceptions=True)
+
+    assert isinstance(answers.pop(2), Unavailable)
+    assert all(answer.answers[0].body["allowed"] for answer in answers)
 
 
 async def test_one_bad_entry_fails_neither_its_neighbours_nor_the_loop(
