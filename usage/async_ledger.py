@@ -1,7 +1,8 @@
 """The ledger of an event loop: concurrent calls join one transaction at a time.
 
 While a batch is in flight, arrivals wait; when it returns, everything waiting goes as
-the next one. There is no artificial delay: alone, a call goes at once.
+the next one. There is no artificial delay: alone, a call goes at once. While PostgreSQL
+commits one batch, the next is worked out up to its first statements.
 
 Without PostgreSQL nobody waits long: a batch that takes its time is watched, and if
 the database cannot be reached beside it, its callers and all who wait are told so
