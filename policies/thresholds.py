@@ -28,6 +28,11 @@ def crossed_steps(
     )
 
 
+def reached_steps(threshold: int, used: int, steps: Sequence[int]) -> tuple[int, ...]:
+    """Return the alert steps that usage stands at or above, the lowest first."""
+    return crossed_steps(threshold=threshold, before=0, after=used, steps=sorted(steps))
+
+
 def block_end(
     *, now: datetime, duration_seconds: int | None, window_end: datetime | None
 ) -> datetime | None:

@@ -1,9 +1,11 @@
 """What is told when pruning waits or falls behind: loudly, once (CONTRACT E2)."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db.models import Q, QuerySet
 
+from accounts.models import Account
 from alerts.bodies import moment
 from alerts.event_types import RETENTION_RUN_COMPLETED
 from alerts.models import Alert
@@ -94,6 +96,17 @@ def settle(*, job: Job, now: datetime) -> int:
     """Resolve what was told about a rule that has nothing left to delete."""
     told = _open(job).filter(kind__in=[PAUSED, OVERDUE])
     return told.update(state=Alert.State.RESOLVED, resolved_at=now)
+
+
+def settle_others(*, account: Account, jobs: Sequence[Job], now: datetime) -> int:
+    """Resolve what was told of runs that wait no more and of rules that are no more."""
+    told = Alert.objects.filter(account=account).exclude(state=Alert.State.RESOLVED)
+    waiting = PruneRun.objects.filter(account=account, state=PruneRun.State.WAITING)
+    paused = Q(kind=PAUSED) & ~Q(window_start__in=waiting.values("started_at"))
+    rules = {_of(job)["policy_id"] for job in jobs}
+    overdue = Q(kind=OVERDUE) & ~Q(policy_id__in=rules)
+    ended = told.filter(paused | overdue)
+    return ended.update(state=Alert.State.RESOLVED, resolved_at=now)
 
 
 def _of(job: Job) -> dict[str, str]:

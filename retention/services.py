@@ -140,6 +140,7 @@ def _prune_account(
 ) -> list[PruneRun]:
     jobs = jobs_of(account, now)
     receipts.stop_all_but(account, jobs, now)
+    notices.settle_others(account=account, jobs=jobs, now=now)
     found: dict[UUID, PruneRun] = {}
     for job in jobs:
         for _ in range(_TURNS_TO_THE_END if confirmed else 1):

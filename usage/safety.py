@@ -21,6 +21,7 @@ from policies.matching import Caller, Subject, effective_user, enforced
 from policies.models import Block, Policy
 from policies.rules import Limit, UsageRule
 from policies.selectors import rule_of
+from policies.thresholds import reached_steps
 from usage import counters, statements
 from usage.counters import Counter
 from usage.crossing import open_alert, stop
@@ -46,7 +47,7 @@ def evaluate_thresholds(*, now: datetime) -> int:
 
 
 def fire_after_edit(*, policy: Policy, before: UsageRule | None, now: datetime) -> None:
-    """Fire what an edit has made a crossing (B5).
+    """Fire what an edit has made a crossing (B5), earlier steps of alerts included.
 
     `before` is the rule as it was. Runs in the edit's transaction, under its lock.
     """
@@ -66,12 +67,14 @@ def _fire(
         ),
     ]
     work = Work(now=now, books=Rulebooks())
-    over = []
-    for row in rows:
-        counter = counters.from_row(row)
-        limit = limits.get(counter.limit_key)
-        if limit is not None and _is_over(counter, limit, now):
-            over.append((counter, limit))
+    found = [
+        (counter, limits[counter.limit_key])
+        for counter in map(counters.from_row, rows)
+        if counter.limit_key in limits
+    ]
+    if before is not None:
+        _warn(work, policy, before, rule, found)
+    over = [pair for pair in found if _is_over(*pair, now)]
     stopped = _stopped(account, policy, [counter for counter, _ in over])
     told = _told(account, [counter for counter, _ in over])
     fired = 0
@@ -94,6 +97,26 @@ def _fire(
 def _is_over(counter: Counter, limit: Limit, now: datetime) -> bool:
     used = counters.view(counter, limit, now).used
     return used >= limit.threshold and (used > 0 or counter.window_start is not None)
+
+
+def _warn(
+    work: Work,
+    policy: Policy,
+    before: UsageRule,
+    rule: UsageRule,
+    found: Iterable[tuple[Counter, Limit]],
+) -> None:
+    """Tell of steps below 100 that an edit has reached: the old rule's were told."""
+    thresholds = {each.key: each.threshold for each in before.limits}
+    for counter, limit in found:
+        used = counters.view(counter, limit, work.now).used
+        old = thresholds.get(limit.key)
+        known = () if old is None else reached_steps(old, used, before.alert_steps)
+        for step in reached_steps(limit.threshold, used, rule.alert_steps):
+            if step < 100 and step not in known:
+                entry, match = _entry(policy.account, policy, rule, counter)
+                open_alert(work, entry, match, limit, counter, step=step, late=False)
+                work.counters[counter.id] = counter
 
 
 def _was_over(before: UsageRule, rule: UsageRule, counter: Counter) -> bool:

@@ -21,6 +21,7 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from accounts import ids
+from accounts.selectors import owner_emails
 from alerts import mail
 from alerts.backoff import PATIENCE, wait_after
 from alerts.models import Alert, Delivery, MailHour
@@ -227,7 +228,7 @@ def _hold(delivery: Delivery, hour: datetime, moment: datetime) -> None:
         account_id=delivery.account_id,
         channel="email",
         purpose=Delivery.Purpose.DIGEST,
-        recipient=delivery.recipient,
+        recipient=_whose_digest(delivery),
         mail_hour=hour,
         state=Delivery.State.PENDING,
         defaults={
@@ -242,6 +243,12 @@ def _hold(delivery: Delivery, hour: datetime, moment: datetime) -> None:
         claimed_until=None,
         last_error="the hour's mails are spent; the digest carries it",
     )
+
+
+def _whose_digest(delivery: Delivery) -> str:
+    """Return whose digest carries a message; the only owner has one, named or not."""
+    owners = [owner.lower() for owner in owner_emails(delivery.account)]
+    return "" if owners == [delivery.recipient.lower()] else delivery.recipient
 
 
 class _Post:

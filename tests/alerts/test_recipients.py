@@ -215,6 +215,19 @@ def test_the_hour_has_so_many_mails_and_one_digest_carries_the_rest(opened, sett
     assert len(mail.outbox) == 1
 
 
+def test_the_only_owner_has_one_digest_however_named(opened, settings):
+    settings.POLICYHUB_MAILS_PER_HOUR = 1
+    for number in range(5):
+        opened(number, (("email", "Alice@example.com" if number % 2 else ""),))
+    services.deliver_due(now=NOW)
+    mail.outbox.clear()
+
+    services.deliver_due(now=NOW + timedelta(hours=1))
+
+    (digest,) = mail.outbox
+    assert "4 more alerts" in digest.subject
+
+
 def test_a_digest_of_an_address_that_bounced_meanwhile_goes_to_the_owners(
     account, opened, settings
 ):

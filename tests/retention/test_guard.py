@@ -5,7 +5,9 @@ from datetime import timedelta
 import pytest
 
 from alerts.models import Alert, Delivery
+from policies.models import Policy
 from retention.models import PruneRun
+from retention.services import prune_due
 from tests.retention.house import DAY, House
 from usage.models import Conversation
 
@@ -43,6 +45,29 @@ def test_a_waiting_run_is_one_receipt_and_one_alert(house):
     assert PruneRun.objects.count() == 1
     assert Alert.objects.get().kind == "retention_paused"
     assert Delivery.objects.count() == 1
+
+
+@pytest.mark.parametrize("mode", ["off", "shadow", "archived", "edited"])
+def test_what_waits_no_more_is_told_no_more(house, mode):
+    house.conversation(31)
+    policy = house.policy()
+    prune_due(now=house.now)
+    alert = Alert.objects.get(kind="retention_paused")
+    assert alert.state == "breached"
+
+    if mode == "edited":
+        Policy.objects.update(revision=2)
+    elif mode == "archived":
+        Policy.objects.update(archived_at=house.now)
+    else:
+        Policy.objects.update(rollout_mode=mode)
+    prune_due(now=house.now + timedelta(minutes=1))
+
+    alert.refresh_from_db()
+    assert alert.state == "resolved"
+    again = Alert.objects.exclude(state="resolved")
+    assert again.exists() is (mode == "edited")
+    assert PruneRun.objects.filter(policy=policy).count() == 1 + again.count()
 
 
 def test_a_person_confirms(house):

@@ -4,7 +4,7 @@ import pytest
 
 from accounts.actors import SYSTEM
 from accounts.errors import Conflict, InvalidBody
-from alerts.models import Alert
+from alerts.models import Alert, Delivery
 from policies.models import Block
 from policies.services import unblock_bot
 from tests.usage.house import House
@@ -53,6 +53,29 @@ def test_lowering_the_threshold_below_what_is_used_fires_once(house):
     assert live_blocks().count() == 1
     assert Alert.objects.count() == 1
     assert house.ask()["reason_code"] == "blocked"
+
+
+def test_an_edit_that_reaches_an_earlier_step_warns_once(house):
+    def steps():
+        return sorted(Alert.objects.values_list("step", flat=True))
+
+    policy = house.policy(threshold=1000, actions={"email": {}}, alert_steps=[40, 100])
+    house.send(tokens=500)
+    assert steps() == [40]
+
+    patch(house, policy, limits=threshold(600))
+    assert steps() == [40]
+    patch(house, policy, alert_steps=[40, 80, 100])
+    assert steps() == [40, 80]
+    patch(house, policy, name="Other name", alert_steps=[40, 50, 80, 90, 100])
+    assert steps() == [40, 50, 80]
+    patch(house, policy, limits=threshold(500))
+    assert steps() == [40, 50, 80, 90, 100]
+    patch(house, policy, limits=threshold(550))
+    patch(house, policy, limits=threshold(500))
+    assert steps() == [40, 50, 80, 90, 100]
+    assert Alert.objects.get(step=80).state == "warning"
+    assert Delivery.objects.count() == 5
 
 
 def test_raising_the_threshold_lifts_the_block_and_keeps_the_counter(house):
