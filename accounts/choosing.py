@@ -5,13 +5,25 @@ one is a search box and a plain list beside it, filled from the same address, so
 admin's rights and search fields hold as they do there.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
 from django.contrib.admin.widgets import AutocompleteSelect
+from django.core.exceptions import ValidationError
+from django.db import models
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
+
+
+def _fits(key: "models.Field[Any, Any]", value: str) -> bool:
+    """Say whether a text may be a key: the database would not be asked otherwise."""
+    try:
+        key.to_python(value)
+    except ValidationError:
+        return False
+    return True
 
 
 class Chooser(AutocompleteSelect):
@@ -30,6 +42,13 @@ class Chooser(AutocompleteSelect):
             "data-field-name": self.field.name,
             "class": "chosen-row",
         }
+
+    def optgroups(
+        self, name: str, value: Sequence[str], attr: Any = None
+    ) -> list[tuple[str | None, list[dict[str, Any]], int | None]]:
+        """Offer the row that is chosen; what can be no row's key is none."""
+        key = self.field.target_field
+        return super().optgroups(name, [each for each in value if _fits(key, each)])
 
     def render(
         self,

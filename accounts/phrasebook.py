@@ -254,6 +254,8 @@ _MESSAGES: Final = (
     _("the connection was cut before the answer"),
     _("the URL may not be called: it %(why)s"),
     _("the endpoint was deleted"),
+    _("the endpoint is disabled"),
+    _("there is no such endpoint any more"),
     _("the hour's mails are spent; the digest carries it"),
     _("Kept in the mail folder of the state directory; sent to nobody."),
     _("nobody could be told: %(why)s"),

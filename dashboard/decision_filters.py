@@ -25,6 +25,9 @@ from policies.selectors import policies
 from usage.selectors import models_seen
 
 CHOICES: Final = 500
+# Years of moments that are looked for.
+EARLIEST: Final = 1970
+LATEST: Final = 9000
 RANGES: Final[Mapping[str, timedelta]] = {
     "1h": timedelta(hours=1),
     "24h": timedelta(hours=24),
@@ -88,6 +91,15 @@ class FacetForm(forms.Form):
             attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"
         ),
     )
+
+    def clean(self) -> dict[str, object]:
+        """Drop moments at the ends of the calendar: in UTC they may lie beyond it."""
+        given = super().clean() or {}
+        for name in ("since", "until"):
+            moment = given.get(name)
+            if moment is not None and not EARLIEST <= moment.year <= LATEST:
+                del given[name]
+        return given
 
 
 @dataclass(frozen=True, slots=True)

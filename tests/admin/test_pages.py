@@ -11,6 +11,7 @@ from audit.models import DecisionRecord
 from policies.models import Block, Policy, PolicyRevision
 from policyhub import admin_names
 from retention.models import PruneRun
+from tests.admin.conftest import NOW
 from usage.models import Adjustment, Counter, Reservation, UsageEvent
 
 OURS = ("accounts", "policies", "usage", "audit", "alerts", "retention")
@@ -143,3 +144,21 @@ def test_apps_and_tables_are_named_in_german(admin_client):
         assert name in text
     english = admin_client.get("/admin/", headers={"Accept-Language": "en"})
     assert "Legal holds" in english.content.decode()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        f"created_at__year={'9' * 40}",
+        "created_at__year=-1",
+        "created_at__year=x",
+        "state__exact=%00",
+        "q=%00",
+    ],
+)
+def test_an_address_that_means_nothing_breaks_no_list(admin_client, crossed, query):
+    at = reverse("admin:alerts_delivery_changelist")
+    answer = admin_client.get(f"{at}?{query}")
+    assert answer.status_code in (200, 302)
+    kept = admin_client.get(f"{at}?created_at__year={NOW.year}")
+    assert kept.status_code == 200

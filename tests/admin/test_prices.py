@@ -33,6 +33,16 @@ def test_a_price_is_added_changed_and_deleted(admin_client, account):
     assert set(labels.values_list("actor_label", flat=True)) == {"root@example.com"}
 
 
+@pytest.mark.parametrize("text", ["", "0", "abc", "a\x00b", "<b>", "9" * 400])
+def test_an_account_that_is_none_is_told_beside_its_field(admin_client, text):
+    form = {"account": text, "model": "house-*", "input": 10, "output": 20}
+    answer = admin_client.post(url("add"), form)
+    assert answer.status_code == 200
+    assert "errorlist" in answer.content.decode()
+    assert 'value="house-*"' in answer.content.decode()
+    assert not Price.objects.exists()
+
+
 def test_a_price_of_both_kinds_is_refused(admin_client, account):
     form = {"account": account.id, "model": "house-*", "input": 10, "total": 20}
     answer = admin_client.post(url("add"), form, follow=True)

@@ -60,6 +60,19 @@ def test_facets_are_in_the_address(browser, asked, bot, policy, query, count):
     assert ("No decision fits these filters" in page) == (count == 0)
 
 
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])
+@pytest.mark.parametrize("name", ["since", "until"])
+def test_the_ends_of_the_calendar_are_no_moments(browser, account, asked, name, zone):
+    """In UTC they may lie beyond it."""
+    account.timezone = zone
+    account.save()
+    for moment in ("0001-01-01T00:00", "9999-12-31T23:59"):
+        answer = browser.get(f"/app/acme/decisions/?{name}={moment}")
+        assert answer.status_code == 200
+        assert "format=csv" in answer.content.decode()
+        assert f"{name}=" not in answer.context["csv"]
+
+
 def test_a_key_is_a_facet(browser, asked, key):
     record = asked[0]
     record.key_id = key.public_id
@@ -160,7 +173,7 @@ def test_changes_show_before_and_after(browser, bot, policy):
     assert "<ins>Spider</ins>" in page
     assert "alice@example.com" in page
     assert "policy.created" not in page
-    assert f'href="/app/acme/bots/{bot.public_id}/"' in page
+    assert f'<a href="/app/acme/bots/{bot.public_id}/">Spider</a>' in page
     one = shown(browser, f"{AT}changes/?target={policy.public_id}")
     assert "policy.created" in one
     assert "bot.updated" not in one

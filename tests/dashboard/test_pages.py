@@ -1,6 +1,7 @@
 """What holds for every page: queries, security policy, no style or script inside."""
 
 import re
+from urllib.parse import urlencode
 
 import pytest
 from django.db import connection
@@ -195,3 +196,21 @@ def test_theme_leads_nowhere_else(browser, back):
     answer = browser.post("/theme/", {"theme": "neon", "next": back})
     assert answer.url == "/"
     assert not answer.cookies
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"data": {"name": "x" * 3_000_000}},
+        {"data": {f"field-{n}": "1" for n in range(2_000)}},
+        {"data": "--", "content_type": "multipart/form-data; boundary="},
+    ],
+)
+def test_what_is_too_much_is_told_on_a_page(browser, account, sent):
+    data, kind = sent["data"], sent.get("content_type")
+    if kind is None:
+        data, kind = urlencode(data), "application/x-www-form-urlencoded"
+    answer = browser.post("/app/acme/bots/new/", data, content_type=kind)
+    assert answer.status_code == 400
+    assert "This cannot be read" in answer.content.decode()
+    assert not account.bots.exists()
