@@ -30,4 +30,4 @@ urlpatterns = [
 ]
 if settings.POLICYHUB_MAIL_EVENTS:
     # Without its secret anybody could report that an address bounced.
-    urlpatterns.insert(0, path("anymail/", include("anymail.urls")))
+    urlpatterns.insert(0, path("anymail/", include("policyhub.mail_reports")))

@@ -92,6 +92,12 @@ def test_a_signed_bounce_marks_the_recipient_and_a_forged_one_does_not(reported)
     assert Undeliverable.objects.get().address == "ops@example.com"
 
 
+@pytest.mark.parametrize("document", [[], "x", 5, None])
+def test_what_is_no_report_is_refused(reported, document):
+    assert reported("postmark", document).status_code == 400
+    assert not Undeliverable.objects.exists()
+
+
 def test_a_delivery_rules_nothing_out(reported):
     document = {**BOUNCE, "RecordType": "Delivery", "Recipient": "ops@example.com"}
 
