@@ -3,7 +3,8 @@
 In the language that is active: of the mail's reader, or of the page's.
 """
 
-from datetime import UTC
+from collections.abc import Callable
+from datetime import UTC, datetime
 
 from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as _
@@ -68,8 +69,16 @@ def headline_of(alert: Alert) -> str:
     return gettext(_HEADLINES.get(alert.kind) or _STATES[Alert.State(alert.state)])
 
 
-def done_about(alert: Alert) -> str:
-    """Return in a sentence what PolicyHub did about it."""
+def in_utc(moment: datetime) -> str:
+    """Write a moment as mails do: 2026-03-04 12:00 UTC."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def done_about(alert: Alert, written: Callable[[datetime], str] = in_utc) -> str:
+    """Return in a sentence what PolicyHub did about it.
+
+    `written` writes a moment as its reader knows them.
+    """
     if alert.kind in _DONE:
         return gettext(_DONE[alert.kind])
     if alert.late:
@@ -88,7 +97,7 @@ def done_about(alert: Alert) -> str:
         return gettext(
             "A call was refused because what is left does not suffice for it."
         )
-    return _stopped(alert)
+    return _stopped(alert, written)
 
 
 def _is_full(alert: Alert) -> bool:
@@ -96,7 +105,7 @@ def _is_full(alert: Alert) -> bool:
     return alert.used is None or alert.used >= (alert.threshold or 0)
 
 
-def _stopped(alert: Alert) -> str:
+def _stopped(alert: Alert, written: Callable[[datetime], str]) -> str:
     """Return what the policy's strongest action does once a limit is reached."""
     if "revoke" in alert.actions:
         return gettext(
@@ -105,7 +114,7 @@ def _stopped(alert: Alert) -> str:
     if alert.resets_at is None:
         until = ""
     else:
-        moment = f"{alert.resets_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        moment = written(alert.resets_at)
         until = gettext(" until %(moment)s") % {"moment": moment}
     if "block" in alert.actions:
         # It lasts for as long as the policy says, and to the window's end at least.

@@ -128,7 +128,10 @@ class UsageForm(PolicyForm):
             if f"limits-{index}-metric" in data
         ]
         if "add_limit" in data and len(filled) < MAX_LIMITS:
-            filled.append(LimitForm(prefix=f"limits-{count}", initial=plain))
+            added = LimitForm(prefix=f"limits-{count}", initial=plain)
+            # Who asked for it goes on there, and not at the top of the page.
+            added.fields["metric"].widget.attrs["autofocus"] = True
+            filled.append(added)
         return filled or [LimitForm(prefix="limits-0", initial=plain)]
 
     def _written_limits(self) -> list[LimitForm]:

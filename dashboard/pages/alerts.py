@@ -134,7 +134,7 @@ def _show(visit: Visit, alert: Alert, form: SnoozeForm | None = None) -> HttpRes
         "row": _row(alert, visit.now),
         "crossing": crossing_of(visit.account, alert, visit.now),
         "headline": wording.headline_of(alert),
-        "did": wording.done_about(alert),
+        "did": wording.done_about(alert, _local),
         "advice": wording.advice_about(alert),
         "bot_name": names.get(alert.bot_id, alert.bot_id),
         "subject": subject_text(alert.subject, names),
@@ -170,7 +170,7 @@ def snooze(visit: Visit, alert_id: str) -> HttpResponse:
     if not form.is_valid():
         return _show(visit, alert, form)
     until = form.cleaned_data["until"]
-    when = date_format(timezone.localtime(until), _("j M Y, H:i"))
+    when = _local(until)
     return attempt(
         visit,
         lambda: services.snooze(
@@ -207,6 +207,11 @@ def resend(visit: Visit, delivery_id: str) -> HttpResponse:
         if alert is not None
         else visit.address("alerts"),
     )
+
+
+def _local(moment: datetime) -> str:
+    """Write a moment in the account's zone."""
+    return date_format(timezone.localtime(moment), _("j M Y, H:i"))
 
 
 def _back(visit: Visit, alert: Alert) -> str:

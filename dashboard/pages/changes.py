@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.selectors import changes, narrowed_changes
 from dashboard.fragments import wants_part
 from dashboard.paging import page_of
+from dashboard.target_names import target_names
 from dashboard.visits import Visit, page, render
 
 AREAS: Final = (
@@ -67,7 +68,15 @@ def listing(visit: Visit) -> HttpResponse:
         actor=given.get("actor"),
     )
     shown = page_of(found, visit.request)
-    rows = [{"change": row, "link": _link(visit, row.target)} for row in shown.rows]
+    names = target_names(visit.account, {row.target for row in shown.rows})
+    rows = [
+        {
+            "change": row,
+            "link": _link(visit, row.target),
+            "name": names.get(row.target, ""),
+        }
+        for row in shown.rows
+    ]
     context = {
         "page": shown,
         "rows": rows,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from django.http import HttpResponse
 from django.utils.translation import gettext as _
@@ -22,6 +23,7 @@ from dashboard.visits import Visit, attempt, page, render
 from policies import selectors
 from policies.models import Block, Policy
 from policies.thresholds import status
+from retention.models import PruneRun
 from retention.previews import preview
 from retention.selectors import runs
 from usage import edits, resets
@@ -220,7 +222,8 @@ def _readings(visit: Visit, policy: Policy) -> dict[str, Any]:
         account=visit.account, policies=[policy], now=visit.now, most=READINGS + 1
     )
     dials = dials_of([policy], read)
-    return {"dials": dials[:READINGS], "more_dials": len(dials) > READINGS}
+    more = len(dials) > READINGS
+    return {"dials": dials[:READINGS], "more_dials": more, "by_limit": True}
 
 
 def _burn_down(visit: Visit, dials: Sequence[Dial]) -> dict[str, Any]:
@@ -256,15 +259,26 @@ def _rows(visit: Visit, shown: Sequence[Policy]) -> list[dict[str, Any]]:
     usage = [policy for policy in shown if policy.type == Policy.Type.USAGE]
     dials = tightest(visit.account, usage, visit.now)
     fired = _last_alerts(visit, shown)
+    pruned = _last_runs(visit, shown)
     return [
         {
             "policy": policy,
             "names": names_of(policy),
             "dial": dials.get(policy.public_id),
             "fired": fired.get(policy.public_id),
+            "run": pruned.get(policy.id),
         }
         for policy in shown
     ]
+
+
+def _last_runs(visit: Visit, shown: Sequence[Policy]) -> dict[UUID | None, PruneRun]:
+    wanted = [each for each in shown if each.type == Policy.Type.RETENTION]
+    if not wanted:
+        return {}
+    found = runs(visit.account).filter(policy__in=wanted)
+    last = found.order_by("policy_id", "-started_at", "-id").distinct("policy_id")
+    return {run.policy_id: run for run in last}
 
 
 def _last_alerts(visit: Visit, shown: Sequence[Policy]) -> dict[str, Alert]:

@@ -131,6 +131,17 @@ def redeliver_failed(visit: Visit, webhook_id: str) -> HttpResponse:
     return _again(visit, webhook_of(visit.account, webhook_id), None)
 
 
+def _told_again(count: int) -> str:
+    if not count:
+        return _("Nothing had failed: no message goes out again.")
+    told = ngettext(
+        "%(count)d message goes out again within seconds.",
+        "%(count)d messages go out again within seconds.",
+        count,
+    )
+    return told % {"count": count}
+
+
 def _again(visit: Visit, webhook: Webhook, chosen: Any) -> HttpResponse:
     try:
         count = services.redeliver(
@@ -141,12 +152,7 @@ def _again(visit: Visit, webhook: Webhook, chosen: Any) -> HttpResponse:
     except DomainError as error:
         messages.error(visit.request, said(error))
     else:
-        told = ngettext(
-            "%(count)d message goes out again within seconds.",
-            "%(count)d messages go out again within seconds.",
-            count,
-        )
-        messages.success(visit.request, told % {"count": count})
+        messages.success(visit.request, _told_again(count))
     return _back(visit, webhook, "#log")
 
 

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_noop as _
 
 from accounts.saying import say
 from dashboard import amounts
+from dashboard.browsers import browser_name
 from dashboard.codes import act, deed, words
 from dashboard.themes import theme_of
 from policies.rules import sentence
@@ -151,6 +152,7 @@ def unit(metric: str) -> str:
 register.filter("words", words)
 register.filter("deed", deed)
 register.filter("act", act)
+register.filter("browser", browser_name)
 
 
 @register.simple_tag

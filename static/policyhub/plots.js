@@ -176,6 +176,12 @@
     options.bands = [{ series: [2, 3], fill: colour("--cone") }];
     options.axes[1].scale = "y";
     options.axes[0].space = 150;
+    // A text is as wide as its half to the right of its place, or it is left out.
+    options.axes[0].values = (u, places) => places.map((at) => {
+      const { min, max } = u.scales.x;
+      const room = ((max - at) / (max - min)) * (box.clientWidth - 90);
+      return room < 36 ? "" : data.labels[at] ?? "";
+    });
     const now = (u) => {
       const at = Math.round(u.valToPos(data.now, "x", true));
       u.ctx.save();

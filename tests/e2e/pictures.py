@@ -21,12 +21,17 @@ from tests.e2e.test_matrix import log_in
 FOLDER = Path(__file__).parents[2] / "docs/images"
 DAYS = "60"
 HEIGHT = 900
-# File, address below the account (`?name=` follows a link there), theme, width.
+# File, address below the account (each `?name=` follows a link), theme, width.
 PICTURES = [
     ("overview", "", "light", 1280),
-    ("usage", "usage/?range=30d", "dark", 1280),
+    ("usage", "usage/?range=30d?name=Show that part", "dark", 1280),
     ("policy", "policies/?name=Support desk: monthly budget", "light", 1280),
-    ("policy-form", "policies/new/?template=hourly-loop-guard", "light", 1280),
+    (
+        "policy-form",
+        "policies/?name=Support desk: tokens a day?name=Edit",
+        "light",
+        1280,
+    ),
     ("decisions", "decisions/", "dark", 1280),
     ("retention", "retention/", "light", 1280),
     ("overview-phone", "", "dark", 390),
@@ -38,10 +43,11 @@ def take(look: Look, name: str, path: str, theme: str, width: int) -> None:
     page = look.page
     page.emulate_media(color_scheme=theme, reduced_motion="reduce")
     page.set_viewport_size({"width": width, "height": HEIGHT})
-    path, _, row = path.partition("?name=")
+    path, *links = path.split("?name=")
     page.goto(f"{look.origin}/app/demo/{path}")
-    if row:
-        page.get_by_role("link", name=row, exact=True).first.click()
+    for link in links:
+        page.get_by_role("link", name=link, exact=True).first.click()
+        page.wait_for_load_state("load")
     page.wait_for_load_state("networkidle", timeout=5000)
     page.screenshot(path=FOLDER / f"{name}.png")
 
@@ -53,6 +59,8 @@ def main() -> None:
     site = None
     try:
         site = Site(folder / "house", DAYS)
+        # No worker is there to do it, and a receipt is worth seeing.
+        site.house.run("manage.py", "prune")
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(
                 executable_path=browser_path(), args=["--no-sandbox"]
