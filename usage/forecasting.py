@@ -23,9 +23,10 @@ _HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """A forecast with what it is made from: what was counted in each past hour.
+    """A forecast with what was counted in each past hour.
 
-    Hours without usage are left out; the hour that is under way is not in it.
+    Hours without usage are left out. The hour that is under way is in it as far as it
+    is known, although the forecast is made from whole ones.
     """
 
     forecast: Forecast
@@ -53,13 +54,14 @@ def outlook_of(*, policy: Policy, reading: CounterReading, now: datetime) -> Out
     if length is not None and (rolling or resets_at is None):
         resets_at = now + min(timedelta(seconds=length), HORIZON)
     history = _history(policy, reading, now)
+    whole = {hour: sum_ for hour, sum_ in history.items() if hour + _HOUR <= now}
     found = forecast(
         now=now,
         used=reading.used,
         threshold=reading.threshold,
         resets_at=resets_at,
-        history=history,
-        since=min(history, default=now),
+        history=whole,
+        since=min(whole, default=now),
         timezone=policy.account.timezone,
         leaving=_leaving(reading, now) if rolling else (),
     )
@@ -75,7 +77,7 @@ def _history(
         return {}
     end = now.replace(minute=0, second=0, microsecond=0)
     hours = HISTORY // _HOUR
-    edges = [end - n * _HOUR for n in range(hours, -1, -1)]
+    edges = [end - n * _HOUR for n in range(hours, -2, -1)]
     rows = Report(policy.account, filters).series(edges, "hour")
     return {edges[row.bucket]: row.sums[reading.metric] for row in rows}
 

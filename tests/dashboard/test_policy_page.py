@@ -12,7 +12,7 @@ from dashboard.burn_down import burn_down
 from dashboard.gauges import dials_of
 from policies.rules import parse
 from tests.dashboard.conftest import usage_document
-from tests.dashboard.rolled import sent
+from tests.dashboard.rolled import rolled_up, sent
 from usage import edits, ledger, summaries
 from usage.entries import CallIn
 from usage.models import HourlyRollup
@@ -82,6 +82,19 @@ def test_it_runs_out_when_the_pace_says(account, bot, daily, past):
     assert found.now == 60
     assert len(found.rows) <= 25
     assert all(found.drawn.values())
+
+
+def test_what_ran_away_within_the_hour_was_left_before(account, bot, daily):
+    """The hour under way is part of the past: the fall stands where it happened."""
+    late = NOON + HOUR / 2
+    policy = daily(NOON)
+    sent(account, bot, late, tokens=1000)
+    rolled_up(late)
+    found = burning_of(account, policy, late)
+    assert found.sentence == "It has run out."
+    known = [each.left for each in found.places if each.at <= late]
+    assert known[0] == known[len(known) // 2] == 1000
+    assert known[-1] < 500
 
 
 def test_what_lasts_is_said_to_last(account, bot, daily, past):
