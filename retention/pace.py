@@ -28,12 +28,12 @@ class Manner:
     share: float
     asks: bool
     workers: int = 1
-    ahead: int = 25
+    ahead: int = 1
 
 
 # Whatever takes one processor for longer than a batch does, calls feel: so few rows are
 # chosen at once.
-GENTLE = Manner(batch_seconds=0.004, most=500, share=0.12, asks=True, ahead=1)
+GENTLE = Manner(batch_seconds=0.004, most=500, share=0.12, asks=True)
 # One more than there are processors, since some wait for the disk at any time. What
 # their batches touch must fit into PostgreSQL's buffers together; batches three times
 # as large are no faster, and calls beside them take twice as long.
@@ -43,6 +43,9 @@ FULL = Manner(
     share=1.0,
     asks=False,
     workers=min(5, (os.cpu_count() or 1) + 1),
+    # More at once, and PostgreSQL would sort all that is due instead of reading it in
+    # order, for each choice.
+    ahead=5,
 )
 
 _FEWEST = 20

@@ -57,15 +57,18 @@ OR (h.kind = 'project' AND h.ref = r.policy_project_id)
 OR (h.kind = 'user' AND h.ref = r.policy_user)"""
 
 
-def _holds(covers: str, row: str = "") -> str:
-    """Return the condition that a live hold covers the row `r`."""
-    bots = _HOLDERS_BOT.format(row=row) if row else ""
+def _holds(covers: str, row: str = "r", *, alone: bool = False) -> str:
+    """Return the condition that a live hold covers the row `r`.
+
+    `alone`: in a statement that does not join the row's bot as `b` itself.
+    """
+    bots = _HOLDERS_BOT.format(row=row) if alone else ""
     return _HOLDS.format(bots=bots, covers=covers.format(row=row))
 
 
-_CONVERSATION_HELD = _holds(_OF_CONVERSATION, "r")
-_TEXT_HELD = _holds(_OF_CONVERSATION, "c")
-_EVENT_HELD = _holds(_OF_EVENT, "r")
+_CONVERSATION_HELD = _holds(_OF_CONVERSATION, "r", alone=True)
+_TEXT_HELD = _holds(_OF_CONVERSATION, "c", alone=True)
+_EVENT_HELD = _holds(_OF_EVENT, alone=True)
 _DECISION_HELD = _holds(_OF_DECISION)
 
 # One statement asks once more and deletes both: messages that go while their
@@ -102,9 +105,12 @@ class Target:
     """One kind of rows: where they are, how old they are, what they belong to.
 
     `scope` maps a scope's field to the row's column; a row has no other fields.
-    `held` is the condition that a legal hold covers the row, `made` the column that
-    says when it was written here. `erase` takes locked ids and returns the ids of those
-    it took (16 bytes each, in order) and for each table of `erased` how many.
+    `held` is the condition that a legal hold covers a row of `rows`, which joins its
+    bot once: where each hold looked it up, PostgreSQL would believe that to ask costs
+    so much that it sorts all that is due rather than read it in order. `made` is the
+    column that says when the row was written here. `erase` takes locked ids and returns
+    the ids of those it took (16 bytes each, in order) and for each table of `erased`
+    how many.
     """
 
     table: str
@@ -138,7 +144,7 @@ TARGETS: Mapping[str, Target] = {
         order="r.last_activity_at, r.id",
         locks="FOR UPDATE OF r SKIP LOCKED",
         scope={"project": "b.project_id", "bot": "r.bot_id", "user": _USER},
-        held=_CONVERSATION_HELD,
+        held=_holds(_OF_CONVERSATION, "r"),
         erase=_DELETE_CONVERSATIONS,
         erased=("usage_conversation", "usage_message"),
         made="r.created_at",
@@ -160,7 +166,7 @@ TARGETS: Mapping[str, Target] = {
             "bot": "c.bot_id",
             "user": 'coalesce(c."user", b.owner)',
         },
-        held=_TEXT_HELD,
+        held=_holds(_OF_CONVERSATION, "c"),
         erase=_FORGET_TEXT,
         erased=("usage_message.text",),
         made="c.created_at",
@@ -175,7 +181,7 @@ TARGETS: Mapping[str, Target] = {
         order="r.id",
         locks="FOR UPDATE OF r SKIP LOCKED",
         scope={"project": "r.project_id", "bot": "r.bot_id", "user": _USER},
-        held=_EVENT_HELD,
+        held=_holds(_OF_EVENT),
         erase=_delete_by_id("usage_usageevent", _EVENT_HELD),
         erased=("usage_usageevent",),
         ready=_ROLLED_UP,
