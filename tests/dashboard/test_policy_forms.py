@@ -151,6 +151,9 @@ def test_another_limit_keeps_what_was_typed(browser):
     assert answer.status_code == 200
     assert 'value="1,500"' in field_of(answer, "limits-0-threshold")
     assert field_of(answer, "limits-1-threshold")
+    page = answer.content.decode()
+    assert page.count("autofocus") == 1
+    assert "autofocus" in page[page.index('name="limits-1-metric"') :]
     assert not Policy.objects.exists()
 
 

@@ -55,6 +55,12 @@ def held(account, actor, now, what, **more):
     )
 
 
+def test_the_list_of_policies_says_when_one_pruned_last(browser, keeper, waiting):
+    at = "/app/acme/policies/"
+    page = browser.get(at).content.decode()
+    assert f'href="/app/acme/retention/runs/{waiting.public_id}/"' in page
+
+
 def test_policies_are_listed_and_counted_apart(browser, keeper, talks):
     page = browser.get(AT)
     assert "Keep 30 days" in plain(page)
@@ -75,7 +81,7 @@ def test_a_policy_shows_what_it_would_delete(
     answer = browser.get(f"{at_policy}due/")
     assert "8 of 10 conversations would go now" in plain(answer)
     assert "1 is held" in plain(answer)
-    assert "Case 7" in plain(answer)
+    assert "User u-1 Case 7" in " ".join(plain(answer).split())
     assert 'class="cap"' in answer.content.decode()
     assert talks[1].public_id in plain(answer)
     whole = browser.get(f"{at_policy}?counted=1")

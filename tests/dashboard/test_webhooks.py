@@ -134,6 +134,8 @@ def test_the_log_shows_every_attempt_and_sends_again(browser, at, failed):
         answer = browser.post(address, follow=True)
         assert "1 message goes out again" in answer.content.decode()
         assert Delivery.objects.get().state == "pending"
+    answer = browser.post(f"{at}redeliver/", follow=True)
+    assert "Nothing had failed" in answer.content.decode()
     assert browser.post(f"{at}deliveries/dlv_x/redeliver/").status_code == 404
 
 

@@ -32,7 +32,7 @@ PICTURES = [
         "light",
         1280,
     ),
-    ("decisions", "decisions/", "dark", 1280),
+    ("decisions", "decisions/?decision=deny", "dark", 1280),
     ("retention", "retention/", "light", 1280),
     ("overview-phone", "", "dark", 390),
 ]
