@@ -11,6 +11,8 @@ from accounts.models import Heartbeat
 
 WORKER: Final = "worker"
 CLOCK: Final = "clock"
+# Who tells endpoints of refusals, that it has looked at all of them.
+DENIALS: Final = "denials"
 EVERY: Final = timedelta(seconds=15)
 # Several turns may be missed before it is worth a word.
 LATE_AFTER: Final = timedelta(seconds=90)

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from accounts import heartbeats
 from accounts.actors import SYSTEM, Actor
 from alerts import services
 from alerts.models import Alert
@@ -242,3 +243,17 @@ def test_who_asks_hears_of_refused_calls_once_each(house, heard):
     assert {each["id"] for each in told} == {each["id"] for each in refused}
     assert {each["reason_code"] for each in told} == {"throttled"}
     assert heard() == []
+
+
+def test_a_worker_that_was_away_tells_of_what_was_refused_meanwhile(house, heard):
+    house.policy(threshold=100, actions={"throttle": {}})
+    house.send(tokens=100)
+    heard()
+    heartbeats.beat(part=heartbeats.DENIALS, now=house.now)
+    house.later(minutes=1)
+    refused = house.ask(tokens=1)
+    house.later(minutes=30)
+
+    told = [each["data"] for each in heard() if each["type"] == "decision.denied"]
+    assert [each["id"] for each in told] == [refused["id"]]
+    assert "decision.denied" not in types_of(heard())
