@@ -84,12 +84,16 @@ def found(
 
 
 def seen_bot(account: Account, public_id: str) -> Bot:
-    """Return one bot with what `with_last_used` adds. Raises NotFound."""
+    """Return one bot, archived or not, with what `with_last_used` adds.
+
+    Raises NotFound.
+    """
     try:
         key = ids.decode_id(Bot.prefix, public_id)
     except ids.InvalidId:
         raise NotFound from None
-    bot = with_last_used(bots(account)).filter(id=key).first()
+    known = bots(account, include_archived=True)
+    bot = with_last_used(known).filter(id=key).first()
     if bot is None:
         raise NotFound
     return bot

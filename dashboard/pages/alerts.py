@@ -271,7 +271,9 @@ def _then(visit: Visit, alert: Alert) -> str:
 def _names(visit: Visit, alert: Alert) -> dict[str, str]:
     """Return the name of the alert's bot, if it is still there."""
     try:
-        bot = account_selectors.bot_of(visit.account, alert.bot_id)
+        bot = account_selectors.bot_by_reference(
+            visit.account, alert.bot_id, include_archived=True
+        )
     except NotFound:
         return {}
     return {bot.public_id: bot.name}

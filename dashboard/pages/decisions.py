@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpResponse
 
 from accounts.errors import NotFound
-from accounts.selectors import bot_of, project_of
+from accounts.selectors import bot_by_reference, project_of
 from audit import selectors
 from audit.models import DecisionRecord
 from dashboard.decision_filters import Chosen, chosen_by
@@ -81,7 +81,9 @@ def _context(visit: Visit, chosen: Chosen, found: dict[str, Any]) -> dict[str, A
 def _bot_name(visit: Visit, decision: DecisionRecord) -> str:
     """Return what people call the bot, or its id if it has gone."""
     try:
-        return bot_of(visit.account, decision.policy_target).name
+        return bot_by_reference(
+            visit.account, decision.policy_target, include_archived=True
+        ).name
     except NotFound:
         return decision.policy_target
 

@@ -154,11 +154,12 @@ def _ask_which(visit: Visit, policy: Policy, form: PolicyForm) -> HttpResponse:
     policy.refresh_from_db()
     known = revisions(visit.account, policy)
     opened = form.cleaned_data["revision"] or 0
+    mine = form.parsed()
     before = known.filter(number=opened).first()
     parts = policy_merges.parts(
         before=before.document if before else None,
         theirs=policy.document,
-        mine=form.parsed() or {},
+        mine=mine or {},
     )
     context = {
         "policy": policy,
@@ -166,6 +167,8 @@ def _ask_which(visit: Visit, policy: Policy, form: PolicyForm) -> HttpResponse:
         "opened": opened,
         "theirs": known.filter(number=policy.revision).first(),
         "parts": parts,
+        "mine": mine,
+        "names": form.named(),
     }
     return render(visit, "policy_merge.html", context, place="policies", status=409)
 

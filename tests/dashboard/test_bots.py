@@ -6,12 +6,12 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from accounts.services import create_bot, create_key, create_project
+from accounts.services import archive_bot, create_bot, create_key, create_project
 from policies.services import block_bot, revoke_bot
-from tests.dashboard.conftest import usage_document
+from tests.dashboard.conftest import logged_in, usage_document
 from tests.dashboard.test_policy_previews import plain, used
 from usage import edits, ledger
-from usage.entries import EventIn
+from usage.entries import CallIn, EventIn
 
 AT = "/app/acme/bots/"
 
@@ -169,3 +169,30 @@ def test_the_list_reads_little(browser, herd, account, bot, now):
             browser.get(address)
         told = [q["sql"][:90] for q in queries.captured_queries]
         assert len(queries) <= 12, (address, told)
+
+
+def test_an_archived_bot_has_its_page_and_no_steps(
+    browser, charlie, account, actor, bot, now
+):
+    """What speaks of it leads there: alerts, decisions, policies, conversations."""
+    revoke_bot(bot=bot, reason="Gone", actor=actor, now=now)
+    decided = ledger.authorize(
+        account=account, call=CallIn(bot=bot.public_id), now=now
+    ).body
+    archive_bot(bot=bot, actor=actor, now=now, reason="")
+    at = f"{AT}{bot.public_id}/"
+    page = browser.get(at)
+    assert page.status_code == 200
+    assert "Archived" in plain(page)
+    assert "Step in" not in plain(page)
+    assert f"{at}edit/" not in page.content.decode()
+    assert browser.get(f"{at}edit/").status_code == 404
+    for step in ("block", "unblock", "revoke", "restore", "archive"):
+        typed = {"reason": "r", "name": bot.name}
+        assert browser.post(f"{at}{step}/", typed).status_code == 404
+    assert logged_in(charlie).get(at).status_code == 404
+    alert = account.alerts.get(kind="revoke")
+    for place in (f"alerts/{alert.public_id}/", f"decisions/{decided['id']}/"):
+        told = browser.get(f"/app/acme/{place}").content.decode()
+        assert f'href="{at}"' in told
+        assert f"{bot.name}</a>" in told

@@ -60,6 +60,9 @@ def test_a_stale_edit_asks_which_parts_are_to_be(browser, changed, address):
     assert "Changed by Bob" in text_of(answer)
     assert "Tighter" in text_of(answer)
     assert "Loop guard" in text_of(answer)
+    # What each version means, in a sentence.
+    assert "after 1,500 calls" in text_of(answer)
+    assert "after 1,000 tokens" in text_of(answer)
     # Both changed the name; the steps only Bob, the groups only Alice.
     assert chosen(answer)["name"] == "mine"
     assert chosen(answer)["alert_steps"] == "theirs"
