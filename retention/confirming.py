@@ -9,7 +9,9 @@ from accounts.errors import Conflict, InvalidBody
 from accounts.services import append_change
 from policies.models import Policy
 from retention import clocks, receipts
+from retention.jobs import job_of
 from retention.models import PruneRun
+from retention.selectors import due_of
 from retention.services import go_on_with
 
 # What one request does of it; the worker does the rest.
@@ -30,12 +32,14 @@ def confirm_run(
 
     `typed` is the policy's name or the number of rows that are due, as the run says
     it. Raises NotWaiting, also where the policy was edited since the run counted, and
-    InvalidBody if something else was typed.
+    InvalidBody if something else was typed, or if more rows are due by now.
     """
     if run.state != PruneRun.State.WAITING or _was_edited(run):
         raise NotWaiting
-    name = None if run.policy is None else run.policy.name
-    if str(typed).strip() not in (str(run.due), f"{run.due:,}", name):
+    word, name = str(typed).strip(), run.policy and run.policy.name.strip()
+    if word != name:
+        _count_again(run, now)
+    if word not in (str(run.due), f"{run.due:,}", name):
         detail = f"must be the policy's name, or the number of rows that go: {run.due}"
         raise InvalidBody(errors=[{"pointer": "/confirm", "detail": detail}])
     with transaction.atomic():
@@ -64,3 +68,12 @@ def _was_edited(run: PruneRun) -> bool:
     enforced = policy.rollout_mode == Policy.Rollout.ENFORCE
     stands = enforced and policy.archived_at is None
     return not stands or policy.revision != run.policy_revision
+
+
+def _count_again(run: PruneRun, now: datetime) -> None:
+    """Let the run say how many rows would go, if they have become more since."""
+    if run.policy is None:
+        return
+    due, _ = due_of(job_of(run.policy, now).as_of(run.cutoff))
+    if due > run.due:
+        receipts.recount(run, due=due)

@@ -114,6 +114,11 @@ def wait(run: PruneRun, *, why: str, **facts: Any) -> bool:
     )
 
 
+def recount(run: PruneRun, *, due: int) -> bool:
+    """Note on a run that waits that more rows are due than it said."""
+    return _replace(run, Q(state=State.WAITING), due=due, remaining=due)
+
+
 def confirm(run: PruneRun, *, by: str, now: datetime) -> bool:
     """Note a person's word for an open run."""
     return _drive(run, **_confirmed(by, now))

@@ -233,6 +233,21 @@ def test_a_word_for_what_the_policy_says_no_more_is_refused(api, bot, policy):
     assert Conversation.objects.count() == 1
 
 
+def test_a_number_that_has_grown_is_asked_again(api, bot, policy):
+    converse(api, bot, days=31)
+    prune()
+    (run,) = api.get("/retention/runs").json()["data"]
+    path = f"/retention/runs/{run['id']}"
+    converse(api, bot, days=40)
+
+    answer = api.post(f"{path}/confirm", {"confirm": 1})
+
+    assert_problem(answer, 422, "invalid_body", "/confirm")
+    assert (api.get(path).json()["due"], Conversation.objects.count()) == (2, 2)
+    done = api.post(f"{path}/confirm", {"confirm": 2}).json()
+    assert (done["state"], Conversation.objects.count()) == ("completed", 0)
+
+
 def test_what_is_pending_comes_in_pages(api, policy):
     other = api.post("/policies", DRAFT).json()
     first = api.get("/retention/pending?limit=1").json()
