@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.db.models import Model, Q, QuerySet
@@ -98,11 +99,14 @@ def _moment_cursor(request: HttpRequest) -> tuple[datetime, UUID] | None:
 
 
 def _address(request: HttpRequest, after: str = "") -> str:
-    query = request.GET.copy()
-    query.pop("after", None)
-    if after:
-        query["after"] = after
-    return f"?{query.urlencode()}"
+    # An address without empty filters is one that people can read.
+    query = [
+        (name, value)
+        for name, values in request.GET.lists()
+        for value in values
+        if value and name != "after"
+    ]
+    return f"?{urlencode([*query, ('after', after)] if after else query)}"
 
 
 def chosen(request: HttpRequest, name: str, values: Sequence[str]) -> str | None:
