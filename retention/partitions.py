@@ -22,7 +22,7 @@ from accounts import ids
 from accounts.models import Account
 from accounts.partitions import ensure_months, month_after, month_of
 from policies.models import Policy
-from retention import targets
+from retention import notices, targets
 from retention.cutoff import DECISION_DAYS, EVENT_DAYS_DEFAULT
 from retention.models import PruneRun
 from retention.selectors import enforced_policies
@@ -249,16 +249,21 @@ def _has_ended_run(policy: Policy) -> bool:
 
 
 def _write_receipts(cursor: CursorWrapper, partition: Partition, now: datetime) -> None:
-    """Write one receipt for each account, with its rows' number and first and last."""
+    """Write one receipt for each account, with its rows' number and first and last.
+
+    Endpoints hear of it as of other runs.
+    """
     cursor.execute(
         'SELECT account_id, count(*), min(id::text COLLATE "C")::uuid,'  # noqa: S608
         ' max(id::text COLLATE "C")::uuid'
         f' FROM "{partition.name}" GROUP BY account_id'
     )
-    PruneRun.objects.bulk_create(
+    rows = cursor.fetchall()
+    accounts = Account.objects.in_bulk([row[0] for row in rows])
+    written = PruneRun.objects.bulk_create(
         PruneRun(
             id=ids.new_id(now),
-            account_id=account_id,
+            account=accounts[account_id],
             policy_revision=0,
             target=TABLES[partition.table],
             cutoff=partition.end,
@@ -269,5 +274,8 @@ def _write_receipts(cursor: CursorWrapper, partition: Partition, now: datetime) 
             finished_at=now,
             digest=sha256(first.bytes + last.bytes + str(count).encode()).hexdigest(),
         )
-        for account_id, count, first, last in cursor.fetchall()
+        for account_id, count, first, last in rows
+        if account_id in accounts
     )
+    for run in written:
+        notices.say_completed(run=run, now=now)

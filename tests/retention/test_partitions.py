@@ -5,7 +5,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection
 
+from accounts.actors import SYSTEM
 from accounts.models import Account
+from alerts.event_types import RETENTION_RUN_COMPLETED
+from alerts.models import Notice
+from alerts.services import create_webhook
 from audit.models import DecisionRecord
 from retention import tasks
 from retention.models import PruneRun
@@ -94,6 +98,13 @@ def test_a_month_of_decisions_is_dropped_when_all_of_it_is_due(house):
         for _ in range(count):
             one.decision(0)
     end = datetime(2026, 4, 1, tzinfo=UTC)
+    create_webhook(
+        account=house.account,
+        url="https://hooks.example.com/",
+        types=[RETENTION_RUN_COMPLETED],
+        actor=SYSTEM,
+        now=month,
+    )
 
     assert drop_partitions(now=end + 29 * DAY) == []
     assert drop_partitions(now=end + 30 * DAY) == [name]
@@ -106,6 +117,9 @@ def test_a_month_of_decisions_is_dropped_when_all_of_it_is_due(house):
     for run in receipts.values():
         assert (run.state, run.policy, run.cutoff) == ("completed", None, end)
         assert len(run.digest) == 64
+    told = Notice.objects.get().data
+    assert told["id"] == receipts[house.account].public_id
+    assert told["account"] == house.account.public_id
 
 
 def test_one_account_that_keeps_longer_keeps_the_month(house):
