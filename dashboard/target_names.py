@@ -11,10 +11,12 @@ from accounts.selectors import bots, keys, members, projects
 from alerts.selectors import webhooks
 from gateway.selectors import upstreams
 from policies.selectors import policies
+from usage.conversations import conversations
 
 # By the prefix of an id: where its rows are and what they are called. One query each,
 # and only for what a page shows.
 _KINDS: Final[dict[str, tuple[Callable[[Account], QuerySet[Any]], str]]] = {
+    "cnv": (conversations, "title"),
     "bot": (lambda account: bots(account, include_archived=True), "name"),
     "key": (keys, "name"),
     "mem": (members, "person__email"),

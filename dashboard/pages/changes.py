@@ -72,8 +72,8 @@ def listing(visit: Visit) -> HttpResponse:
     rows = [
         {
             "change": row,
-            "link": _link(visit, row.target),
-            "name": names.get(row.target, ""),
+            "link": "" if _is_gone(row.target, names) else _link(visit, row.target),
+            "name": names.get(row.target) or "",
         }
         for row in shown.rows
     ]
@@ -88,6 +88,11 @@ def listing(visit: Visit) -> HttpResponse:
     part = wants_part(visit.request)
     template = "parts/changes_found.html" if part else "changes.html"
     return render(visit, template, context, place="decisions")
+
+
+def _is_gone(target: str, names: Mapping[str, str]) -> bool:
+    """Say whether something is of a kind that is deleted, and not there any more."""
+    return target[:3] in ("cnv", "whk") and target not in names
 
 
 def _link(visit: Visit, target: str) -> str:

@@ -7,6 +7,7 @@ import pytest
 
 from accounts.models import Member
 from accounts.services import create_bot
+from alerts.services import create_webhook, delete_webhook
 from audit.models import DecisionRecord
 from tests.dashboard.test_pages import INSIDE
 from usage import ledger
@@ -181,6 +182,18 @@ def test_changes_show_before_and_after(browser, bot, policy):
     assert "bot.updated" in shown(browser, f"{AT}changes/?area=zz&actor=zz")
     part = browser.get(f"{AT}changes/", **PART).content.decode()
     assert "<html" not in part
+
+
+def test_what_is_deleted_is_told_and_leads_nowhere(browser, account, bot, actor, now):
+    hook, _ = create_webhook(
+        account=account, url="https://a.example.com", types=[], actor=actor, now=now
+    )
+    page = shown(browser, f"{AT}changes/?target={hook.public_id}")
+    assert f'href="/app/acme/webhooks/{hook.public_id}/"' in page
+    delete_webhook(webhook=hook, actor=actor, now=now)
+    page = shown(browser, f"{AT}changes/?target={hook.public_id}")
+    assert "webhook.deleted" in page
+    assert f'href="/app/acme/webhooks/{hook.public_id}/"' not in page
 
 
 def test_a_viewer_sees_neither(as_role, asked):
