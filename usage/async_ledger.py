@@ -129,10 +129,12 @@ class AsyncLedger:
                 worker = asyncio.ensure_future(self._work())
                 try:
                     await self._watch(worker)
-                except BaseException:
+                except asyncio.CancelledError:
                     worker.cancel()
                     self._keep(worker)
                     raise
+                except Exception as fault:  # noqa: BLE001 (another takes its place)
+                    _LOG.error("the ledger's worker broke", exc_info=fault)
                 self._abandon(worker)
                 await self._refuse(self._all_waiting(), Unavailable(retry_after=1))
         finally:
@@ -147,10 +149,10 @@ class AsyncLedger:
 
     async def _next_batch(self) -> None:
         ready, self._ready = self._ready, None
-        if ready is not None and self._clock() - ready.now > _FRESH:
-            self._waiting.extendleft(reversed(ready.taken))
-            ready = None
-        self._taken = self._take() if ready is None else ready.taken
+        self._taken = [] if ready is None else ready.taken
+        if ready is None or self._clock() - ready.now > _FRESH:
+            self._waiting.extendleft(reversed(self._taken))
+            ready, self._taken = None, self._take()
         try:
             await self._answer(self._taken, ready)
         except Unavailable as error:
@@ -186,8 +188,9 @@ class AsyncLedger:
         await asyncio.sleep(0)
         if self._ready is not None or not self._waiting:
             return
-        taken, now = self._take(), self._clock()
+        taken = self._take()
         try:
+            now = self._clock()
             if sum(len(item.requests) for item, _ in taken) <= self._batch_max:
                 steps = batch([i for i, _ in taken], books=self._books, now=now)
                 self._ready = _Ready(taken, now, steps, next(steps))

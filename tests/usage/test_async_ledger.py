@@ -294,6 +294,32 @@ async def test_a_bad_entry_that_was_worked_out_ahead_fails_alone(
     assert all(answer.answers[0].body["allowed"] for answer in answers)
 
 
+async def test_a_worker_that_breaks_is_replaced(door, house, key, caplog):
+    await in_thread(house.policy)()
+    is_broken = False
+
+    def clock():
+        if is_broken:
+            raise RuntimeError("no clock")
+        return utc_now()
+
+    made = AsyncLedger(conninfo=door.conninfo, clock=clock, batch_max=9, queue_max=9)
+    task = asyncio.create_task(made.serve())
+    await made.submit(ask(house, key))
+    waiting = await two_at_a_held_commit(made, door, house, key)
+    is_broken = True
+    door.held_commit.set()
+    first, second = await asyncio.gather(*waiting, return_exceptions=True)
+    is_broken = False
+
+    assert first.answers[0].body["allowed"] is True
+    assert isinstance(second, Unavailable)
+    assert "the ledger's worker broke" in caplog.text
+    assert (await body_of(made, ask(house, key)))["allowed"] is True
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_one_bad_entry_fails_neither_its_neighbours_nor_the_loop(
     ledger, house, key, caplog
 ):
