@@ -182,7 +182,8 @@ def said(text: str) -> str:
 def beside(text: str, name: str) -> str:
     """Leave out the name in front of a text that stands beside that name already."""
     rest = text.removeprefix(f"{name}: ")
-    return rest[:1].upper() + rest[1:]
+    # An address is written as it is, also at the beginning.
+    return rest if "@" in rest.split(" ", 1)[0] else rest[:1].upper() + rest[1:]
 
 
 @register.simple_tag

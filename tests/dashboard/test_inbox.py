@@ -7,6 +7,7 @@ import pytest
 from alerts.models import Alert, Delivery, Recipient, Undeliverable
 from alerts.services import deliver_due
 from policies.rules import parse
+from policies.services import revoke_bot
 from tests.dashboard.conftest import usage_document
 from usage import edits, ledger
 from usage.entries import EventIn
@@ -112,3 +113,12 @@ def test_recipients_and_their_states(browser, account, actor, policy, now):
     deliver_due(now=now + timedelta(minutes=5))
     assert "Sent</span>" in shown(browser, "recipients/")
     assert Delivery.objects.count() == 1
+
+
+def test_an_alert_without_a_policy_speaks_of_none(browser, account, bot, actor, now):
+    revoke_bot(bot=bot, reason="It loops.", actor=actor, now=now)
+    page = shown(browser, f"{account.alerts.get(kind='revoke').public_id}/")
+    assert "Nobody got a mail about this." in page
+    # An address is no word that begins a sentence.
+    assert "alice@example.com" in page
+    assert "Alice@example.com" not in page
