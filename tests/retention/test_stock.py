@@ -4,6 +4,7 @@ from itertools import chain
 
 import pytest
 
+from retention import targets
 from retention.jobs import job_of
 from retention.stock import Stock, rows_in
 from tests.retention.house import House
@@ -48,3 +49,12 @@ def test_rows_in_the_order_of_their_ids_too(house):
     stock = Stock(job_of(house.policy(target="decisions"), house.now), 6)
 
     assert list(chain(*take_all(stock, [5] * 10))) == [str(one) for one in made]
+
+
+@pytest.mark.parametrize("target", targets.TARGETS)
+def test_what_chooses_looks_a_rows_bot_up_once(house, target):
+    # Once more for the holds, and PostgreSQL would sort all that is due each time.
+    job = job_of(house.policy(target=target), house.now)
+    sql = targets.choose(job.target, job.within, onwards=True)
+
+    assert sql.count("accounts_bot") <= 1
