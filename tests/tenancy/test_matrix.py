@@ -211,6 +211,15 @@ def _visit(world, letter, method, path):
     return undone(lambda: verb(path, data))
 
 
+def _landed(world, method, path):
+    """Visit a page; a GET of what only takes forms leads to the page above it."""
+    answer = _visit(world, "o", method, path)
+    if method == "GET" and answer.status_code == 302:
+        assert path.startswith(answer["Location"])
+        return answer["Location"], _visit(world, "o", method, answer["Location"])
+    return path, answer
+
+
 @pytest.mark.parametrize(("path", "letters"), entries.page_lines())
 def test_foreign_rows_on_own_pages_are_absent(worlds, path, letters):
     ours, theirs = worlds
@@ -219,11 +228,14 @@ def test_foreign_rows_on_own_pages_are_absent(worlds, path, letters):
         return
     foreign = theirs.here.ids | {k: ours.here.ids[k] for k in rows}
     for method in ("GET", "POST"):
-        seen = _visit(theirs, "o", method, path.format(**PLAIN, **foreign))
+        at, seen = _landed(theirs, method, path.format(**PLAIN, **foreign))
         lost = absent(theirs.here.ids, *rows)
-        gone = _visit(theirs, "o", method, path.format(**PLAIN, **lost))
-        _absent_page(seen, ours)
-        assert _plain(seen) == _plain(gone)
+        at_lost, gone = _landed(theirs, method, path.format(**PLAIN, **lost))
+        if at == at_lost:  # a list: it names nothing of them
+            _quiet(seen, ours, ours.here.ids.values())
+        else:
+            _absent_page(seen, ours)
+            assert _plain(seen) == _plain(gone)
 
 
 def test_the_admin_is_closed_to_all(worlds):
