@@ -101,14 +101,23 @@ def _sample(job: Job) -> list[str]:
 
 
 def _holds(job: Job) -> list[dict[str, Any]]:
-    """Return the newest live holds, and how many rows over their age each one keeps."""
+    """Return the newest live holds, and how many rows over their age each one keeps.
+
+    A hold has `called` here: the name of its bot or project, else what it is on.
+    """
     target = job.target
     kept = (
         f"SELECT count(*) AS rows {targets.over_age(target, job.within)}"
         f" AND {target.only_hold('x.id')}"
     )
+    called = (
+        "COALESCE("
+        "(SELECT name FROM accounts_bot WHERE id = x.bot_id AND x.kind = 'bot'), "
+        "(SELECT name FROM accounts_project"
+        " WHERE id = x.project_id AND x.kind = 'project'), x.ref) AS called"
+    )
     sql = (
-        "SELECT x.*, kept.rows FROM (SELECT * FROM retention_legalhold"  # noqa: S608
+        f"SELECT x.*, kept.rows, {called} FROM (SELECT * FROM retention_legalhold"  # noqa: S608
         " WHERE account_id = %(account)s AND released_at IS NULL"
         " AND (until IS NULL OR until > %(held_at)s)"
         f" ORDER BY id DESC LIMIT {_HOLDS}) AS x"

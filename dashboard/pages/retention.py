@@ -15,7 +15,6 @@ from dashboard.big_deletions import confirmed
 from dashboard.forms import ReasonForm
 from dashboard.gauges import names_of
 from dashboard.paging import page_of
-from dashboard.target_names import target_names
 from dashboard.visits import Visit, attempt, page, render
 from policies.models import Policy
 from policies.selectors import policies, policy_of
@@ -180,13 +179,7 @@ def _counted(
     # A rule has one run at a time, so one that waits is the newest.
     newest = next(iter(receipts), None)
     waits = newest is not None and newest.state == PruneRun.State.WAITING
-    return {
-        **drawn_by_age(found),
-        "waiting_run": newest if waits else None,
-        "hold_names": target_names(
-            visit.account, [each["hold"].ref for each in found["holds"]]
-        ),
-    }
+    return {**drawn_by_age(found), "waiting_run": newest if waits else None}
 
 
 def _lines(visit: Visit, policy: Policy) -> Iterator[str]:

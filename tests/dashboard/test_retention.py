@@ -92,12 +92,14 @@ def test_many_holds_are_counted_at_once(browser, account, actor, at_policy, talk
     for number, talk in enumerate(talks[:6]):
         held(account, actor, now, talk, owner=f"Lawyer {number}")
     held(account, actor, now, "u-9")  # keeps nothing
+    held(account, actor, now, talks[0].bot)
     for part in ("due/", "?counted=1"):
         with CaptureQueriesContext(connection) as queries:
             answer = browser.get(f"{at_policy}{part}")
         assert len(queries) <= 12, (part, len(queries))
-        assert "3 of 10 conversations would go now" in plain(answer)
-        assert "6 are held" in plain(answer)
+        assert "0 of 10 conversations would go now" in plain(answer)
+        assert "9 are held" in plain(answer)
+        assert f"Bot {talks[0].bot.name} Case 7 9" in plain(answer)
 
 
 def test_the_dry_run_lists_what_would_go(
