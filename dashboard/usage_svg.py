@@ -11,7 +11,8 @@ class Drawn:
     """Paths and places on a canvas of 100 by 100.
 
     `caps` are (distance from the top, solid, on the total's scale), `stays` (left
-    edge, width), `marks` places from the left; `held` is a box, `hatch` its strokes.
+    edge, width), `marks` (place from the left, whether an action fired there); `held`
+    is a box, `hatch` its strokes.
     """
 
     parts: list[str]
@@ -19,7 +20,7 @@ class Drawn:
     total: str
     caps: list[tuple[float, bool, bool]]
     stays: list[tuple[float, float]]
-    marks: list[float]
+    marks: list[tuple[float, bool]]
     ticks: list[str]
     held: str
     hatch: str
@@ -48,7 +49,10 @@ def svg_of(shown: Picture) -> Drawn:
             for each in shown.drawn_caps
         ],
         stays=stays,
-        marks=[round(each.column * 100 / count, 3) for each in shown.marks],
+        marks=[
+            (round(each.column * 100 / count, 3), each.has_fired)
+            for each in shown.marks
+        ],
         ticks=[shown.buckets[n].label for n in sorted({0, count // 2, count - 1})],
         held=held,
         hatch=hatch,
