@@ -3,7 +3,8 @@
 from collections.abc import Callable, Collection, Iterator
 from typing import Any, Final
 
-from django.db.models import QuerySet
+from django.db.models import QuerySet, TextField, Value
+from django.db.models.functions import Cast
 
 from accounts import ids
 from accounts.models import Account
@@ -13,8 +14,7 @@ from gateway.selectors import upstreams
 from policies.selectors import policies
 from usage.conversations import conversations
 
-# By the prefix of an id: where its rows are and what they are called. One query each,
-# and only for what a page shows.
+# By the prefix of an id: where its rows are and what they are called.
 _KINDS: Final[dict[str, tuple[Callable[[Account], QuerySet[Any]], str]]] = {
     "cnv": (conversations, "title"),
     "bot": (lambda account: bots(account, include_archived=True), "name"),
@@ -28,14 +28,22 @@ _KINDS: Final[dict[str, tuple[Callable[[Account], QuerySet[Any]], str]]] = {
 
 
 def target_names(account: Account, targets: Collection[str]) -> dict[str, str]:
-    """Return the names of those that are still there, by their public ids."""
-    names: dict[str, str] = {}
-    for prefix, (rows_of, called) in _KINDS.items():
-        wanted = list(_keys(prefix, targets))
-        if wanted:
-            found = rows_of(account).filter(id__in=wanted).values_list("id", called)
-            names |= {ids.encode_id(prefix, key): name for key, name in found}
-    return names
+    """Return the names of those that are still there, by their public ids.
+
+    One query, of whatever kinds they are.
+    """
+    parts = [
+        rows_of(account)
+        .filter(id__in=wanted)
+        .order_by()
+        .values_list(Value(prefix), "id", Cast(called, TextField()))
+        for prefix, (rows_of, called) in _KINDS.items()
+        if (wanted := list(_keys(prefix, targets)))
+    ]
+    if not parts:
+        return {}
+    found = parts[0].union(*parts[1:], all=True)
+    return {ids.encode_id(prefix, key): name for prefix, key, name in found}
 
 
 def _keys(prefix: str, targets: Collection[str]) -> Iterator[Any]:

@@ -4,11 +4,14 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Member
-from accounts.services import create_bot
+from accounts.services import create_bot, create_project
 from alerts.services import create_webhook, delete_webhook
 from audit.models import DecisionRecord
+from dashboard.target_names import target_names
 from tests.dashboard.test_pages import INSIDE
 from usage import ledger
 from usage.entries import CallIn, EventIn
@@ -194,6 +197,18 @@ def test_what_is_deleted_is_told_and_leads_nowhere(browser, account, bot, actor,
     page = shown(browser, f"{AT}changes/?target={hook.public_id}")
     assert "webhook.deleted" in page
     assert f'href="/app/acme/webhooks/{hook.public_id}/"' not in page
+
+
+def test_all_kinds_of_changes_are_named_at_once(account, bot, policy, actor, now):
+    project = create_project(account=account, name="Back office", actor=actor, now=now)
+    targets = [bot.public_id, policy.public_id, project.public_id]
+    targets += [each.public_id for each in account.members.all()]
+    with CaptureQueriesContext(connection) as queries:
+        names = target_names(account, [*targets, "bot_x", "zzz_1"])
+    assert len(queries) == 1
+    assert names[project.public_id] == "Back office"
+    assert "alice@example.com" in names.values()
+    assert set(names) == set(targets)
 
 
 def test_a_viewer_sees_neither(as_role, asked):
