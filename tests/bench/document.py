@@ -21,8 +21,10 @@ some of them again, `BENCH=quick make bench` is a short try that writes nothing.
 cells are files in `tests/bench/cells`.
 
 Load generator (wrk 4, one thread, keep-alive), servers and database share one machine.
-PostgreSQL is the embedded one with `fsync` and `synchronous_commit` on; the lane runs
-as `manage.py up` starts it. Each call falls under four policies; one is an
+PostgreSQL is the embedded one with `fsync` and `synchronous_commit` on, in a database
+that is new but for a gigabyte of WAL that it has written: until the first checkpoint
+every new WAL file is filled with zeros while commits wait. The lane runs as
+`manage.py up` starts it. Each call falls under four policies; one is an
 account-wide counter that every call of the account changes. A call reserves: it writes
 a reservation and a decision, and changes four counters. Figures of other days, or of a
 machine that does something besides, are only comparable by their ratios.
